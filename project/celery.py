@@ -1,0 +1,11 @@
+"""The Celery application: workers and beat start from here, tasks live in `jobs.tasks`."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+app = Celery("foretell")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

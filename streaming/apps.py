@@ -1,0 +1,9 @@
+"""Django's entry for this package."""
+
+from django.apps import AppConfig
+
+
+class StreamingConfig(AppConfig):
+    """The `streaming` app."""
+
+    name = "streaming"
