@@ -2,6 +2,7 @@
 
     ForetellError
     ├── InvalidInput          features or a body that can't be used; holds every problem found
+    ├── InvalidSignature      a signature that contradicts itself
     ├── ArtifactError
     │   ├── ArtifactMissing   a listed file, or the whole version, is not there
     │   ├── ArtifactCorrupted a file's size or digest is not the manifest's
@@ -57,6 +58,12 @@ class InvalidInput(ForetellError):
     def code(self) -> str:  # type: ignore[override]
         """The first problem's code."""
         return self.problems[0].code
+
+
+class InvalidSignature(ForetellError):
+    """A signature that contradicts itself, or asks for what can't be had."""
+
+    code = "invalid_signature"
 
 
 class ArtifactError(ForetellError):
