@@ -9,6 +9,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from inference.fields import JsonTextField
+
 SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?$", "Use 1 to 64 of a-z, 0-9, `_`, `.` and `-`.")
 
 
@@ -201,8 +203,12 @@ class Prediction(models.Model):
     """
 
     id = models.UUIDField(primary_key=True)
-    endpoint = models.ForeignKey(Endpoint, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    version = models.ForeignKey(Version, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    endpoint = models.ForeignKey(
+        Endpoint, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    version = models.ForeignKey(
+        Version, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     device = models.ForeignKey(
         Device, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
@@ -216,13 +222,17 @@ class Prediction(models.Model):
     client_id = models.TextField(null=True)
     subject = models.TextField(null=True)
     device_time = models.DateTimeField(null=True, help_text="When the device says it read the values.")
-    features = models.JSONField(help_text="The values in the order of the version's signature.")
-    output = models.JSONField(null=True)
+    features = JsonTextField(help_text="The values in the order of the version's signature.")
+    output = JsonTextField(null=True)
     error = models.TextField(null=True, help_text="The code, when no output could be given.")
-    warnings = models.JSONField(null=True)
+    warnings = JsonTextField(null=True)
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["endpoint", "id"], name="prediction_by_endpoint"),
+            models.Index(fields=["device", "id"], name="prediction_by_device"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -112,30 +112,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Prediction',
-            fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('source', models.PositiveSmallIntegerField(choices=[(1, 'Stream'), (2, 'Rest'), (3, 'Oip'), (4, 'Batch')])),
-                ('request_id', models.UUIDField(help_text='The request, or the stream session, it came in.')),
-                ('stream_id', models.BigIntegerField(null=True)),
-                ('seq', models.BigIntegerField(null=True)),
-                ('client_id', models.TextField(null=True)),
-                ('subject', models.TextField(null=True)),
-                ('device_time', models.DateTimeField(help_text='When the device says it read the values.', null=True)),
-                ('features', models.JSONField(help_text="The values in the order of the version's signature.")),
-                ('output', models.JSONField(null=True)),
-                ('error', models.TextField(help_text='The code, when no output could be given.', null=True)),
-                ('warnings', models.JSONField(null=True)),
-                ('credential', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='inference.credential')),
-                ('device', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='inference.device')),
-                ('endpoint', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='inference.endpoint')),
-                ('version', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='inference.version')),
-            ],
-            options={
-                'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
             name='Deployment',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
