@@ -5,8 +5,10 @@ the variable's name, what was expected and what came.
 """
 
 import json
+import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -66,7 +68,7 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         redis_url=_url(env, "REDIS_URL", ("redis", "rediss", "unix"), addresses["redis_url"]),
         database_given=bool(env.str("DATABASE_URL", default="")),
         redis_given=bool(env.str("REDIS_URL", default="")),
-        secret_key=env.str("SECRET_KEY", default="") or _kept_secret(home / "secret_key"),
+        secret_key=env.str("SECRET_KEY", default="") or kept_secret(home / "secret_key"),
         debug=_boolean(env, "DEBUG", default=False),
         allowed_hosts=_list(env, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         csrf_trusted_origins=_list(env, "CSRF_TRUSTED_ORIGINS"),
@@ -82,18 +84,55 @@ def _addresses(home: Path) -> dict[str, str]:
         return json.loads((home / ADDRESSES_FILE).read_text())
     except FileNotFoundError:
         return {
-            "database_url": f"postgresql://postgres@/postgres?host={home / 'run'}",
+            "database_url": f"postgresql://postgres@/foretell?host={home / 'run'}",
             "redis_url": f"unix://{home / 'run' / 'valkey.sock'}",
         }
 
 
-def _kept_secret(path: Path) -> str:
-    """A secret made once and kept in the state folder, readable by its owner only."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text().strip()
+def state_folder_make(home: Path) -> None:
+    """Make the state folder and what is missing above it.
+
+    Made by root, the new folders can be entered by all, whatever the umask: the embedded Postgres refuses to run as
+    root and needs its data below. What must stay private in there has modes of its own.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    missing = [folder for folder in (home, *home.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            folder.chmod(folder.stat().st_mode | 0o111)
+
+
+def kept_secret(path: Path) -> str:
+    """A secret made once and kept in the state folder, readable by its owner only.
+
+    Processes that start together get the same one: it is written aside and linked into place, which only one can.
+
+    Raises:
+        ImproperlyConfigured: the folder can't be used.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            if secret := path.read_text().strip():
+                return secret
+        state_folder_make(path.parent)
+        aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        finally:
+            aside.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"FORETELL_HOME must be a folder that can be written; {path.parent} is not: {error.strerror}."
+        ) from error
 
 
 def _integer(env: environ.Env, name: str, default: int, low: int, high: int) -> int:

@@ -1,0 +1,94 @@
+"""One embedded Postgres and one embedded Valkey for the whole run, in a temporary folder, under Django's settings."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from asgiref.sync import SyncToAsync
+
+from project.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
+
+_READ_BY_FORETELL = (
+    "HOST PORT WEB_CONCURRENCY SECRET_KEY DEBUG ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS ADMIN_PASSWORD DEMO".split()
+)
+_KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission", "inference_revision")
+_home = pytest.StashKey[Path]()
+_servers = pytest.StashKey[list[EmbeddedServer]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers and load the settings, before pytest-django looks for them."""
+    home = Path(tempfile.mkdtemp(prefix="ft-"))
+    home.chmod(0o711)  # the servers of a test run as root run as `nobody`
+    config.stash[_home] = home
+    config.stash[_servers] = []
+    for name in _READ_BY_FORETELL:
+        os.environ.pop(name, None)
+    for kind, variable in ((EmbeddedPostgres, "DATABASE_URL"), (EmbeddedValkey, "REDIS_URL")):
+        server = kind(home)
+        server.start()
+        config.stash[_servers].append(server)
+        os.environ[variable] = server.url
+    os.environ["FORETELL_HOME"] = str(home)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+
+    from django.conf import settings
+
+    assert settings.FORETELL_HOME == home
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers and throw their data away."""
+    for server in config.stash.get(_servers, []):
+        server.stop()
+    if _home in config.stash:
+        shutil.rmtree(config.stash[_home])
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker) -> Iterator[None]:
+    """The test database, migrated. It is not dropped: the whole server is thrown away."""
+    from django.db import connections
+    from django.test.utils import setup_databases
+
+    with django_db_blocker.unblock():
+        setup_databases(verbosity=0, interactive=False)
+    yield
+    # Async ORM calls leave a connection open in asgiref's thread.
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture(scope="session")
+def dsn(django_db_setup: None) -> str:
+    """The address of the migrated test database, for psycopg and for what reads `settings.DATABASE_URL`."""
+    from django.conf import settings
+
+    server, _, query = os.environ["DATABASE_URL"].partition("?")
+    settings.DATABASE_URL = f"{server.rsplit('/', 1)[0]}/{settings.DATABASES['default']['NAME']}?{query}"
+    return settings.DATABASE_URL
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The address of the embedded Valkey."""
+    return os.environ["REDIS_URL"]
+
+
+@pytest.fixture
+def clean_tables(dsn: str, django_db_blocker) -> Iterator[None]:
+    """Lets a test commit, through the ORM or beside it; afterwards its rows are gone (migrations' rows stay)."""
+    with django_db_blocker.unblock():
+        yield
+    with psycopg.connect(dsn, autocommit=True, options="-c lock_timeout=10s") as connection:
+        tables = connection.execute(
+            "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+            " AND relnamespace = 'public'::regnamespace AND relname <> ALL (%s)",
+            [list(_KEPT_TABLES)],
+        ).fetchall()
+        used = [table for (table,) in tables if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()]
+        if used:
+            connection.execute(f"TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE")
