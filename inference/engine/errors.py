@@ -3,6 +3,7 @@
     ForetellError
     ├── InvalidInput          features or a body that can't be used; holds every problem found
     ├── InvalidSignature      a signature that contradicts itself
+    ├── DefinitionInvalid     an endpoint.toml that can't be read, or lacks something
     ├── ArtifactError
     │   ├── ArtifactMissing   a listed file, or the whole version, is not there
     │   ├── ArtifactCorrupted a file's size or digest is not the manifest's
@@ -52,7 +53,7 @@ class InvalidInput(ForetellError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        super().__init__("; ".join(problem.detail for problem in problems[:3]))
+        super().__init__(" ".join(problem.detail for problem in problems[:3]))
 
     @property
     def code(self) -> str:  # type: ignore[override]
@@ -64,6 +65,16 @@ class InvalidSignature(ForetellError):
     """A signature that contradicts itself, or asks for what can't be had."""
 
     code = "invalid_signature"
+
+
+class DefinitionInvalid(ForetellError):
+    """An `endpoint.toml` that can't be read, or lacks or contradicts something."""
+
+    code = "definition_invalid"
+
+    def __init__(self, place: str, detail: str) -> None:
+        self.place = place
+        super().__init__(f"{place} {detail}")
 
 
 class ArtifactError(ForetellError):

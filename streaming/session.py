@@ -1,0 +1,306 @@
+"""One socket's side of the stream protocol as a state machine: frames in, frames out, no I/O.
+
+What came in takes a slot; answers leave in the order of the slots, whenever each is ready. Events that must not wait
+behind held answers (`paused`, an error that ends the socket) go out at once.
+"""
+
+import enum
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from inference.engine.errors import ForetellError
+from inference.engine.instances import Instance
+from inference.engine.signature import Signature
+from streaming import errors, frames, replies
+from streaming.errors import Close
+from streaming.frames import Decoder, Ping, Readings, Refused
+
+WINDOW = 64
+FRAME_BYTES = 65536
+HEARTBEAT_S = 20
+MAX_FAULTS = 20
+FAULTS_WITHIN_S = 60.0
+COALESCED = 256
+"""Answers in one `predictions` frame of a coalescing session, at most."""
+
+
+class State(enum.Enum):
+    """What a session does with frames that come."""
+
+    OPEN = enum.auto()
+    PAUSED = enum.auto()
+    ENDING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What answers the session now. `version` is None while the endpoint has no champion."""
+
+    version: str | None
+    signature: Signature
+
+
+class Slot:
+    """The place of one message in the order of answers. It holds the answer's frames once they are known."""
+
+    __slots__ = ("batch", "frames", "instances", "items")
+
+    def __init__(self, instances: Sequence[Instance] = (), items: Sequence[Instance | Refused] | None = None) -> None:
+        self.instances = instances
+        self.items = items
+        self.frames: list[str] | None = None
+        self.batch = items is not None
+
+
+class Session:
+    """One open socket of a device to an endpoint."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        endpoint: str,
+        audit: str,
+        served: Served,
+        coalesce: bool = False,
+        short_hello: bool = False,
+        window: int = WINDOW,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin a session, with `hello` as its first frame.
+
+        Args:
+            coalesce: put several answers into one frame where they are ready together.
+            short_hello: leave inputs and outputs out of `hello`.
+            window: how many messages may be unanswered before reading stops.
+            clock: Unix seconds.
+            monotonic: seconds that never jump.
+        """
+        self.id = session_id
+        self.endpoint = endpoint
+        self.served = served
+        self.state = State.OPEN
+        self.close: Close | None = None
+        self.rejected: list[str] = []
+        self._coalesce = coalesce
+        self._window = window
+        self._clock = clock
+        self._monotonic = monotonic
+        self._slots: deque[Slot] = deque()
+        self._faults: deque[float] = deque()
+        self._decoder = Decoder(served.signature, clock)
+        self._urgent = [
+            replies.hello(
+                session=session_id,
+                endpoint=endpoint,
+                version=served.version,
+                signature=served.signature,
+                audit=audit,
+                limits={
+                    "window": window,
+                    "frame_bytes": FRAME_BYTES,
+                    "items": frames.MAX_ITEMS,
+                    "heartbeat_s": HEARTBEAT_S,
+                },
+                short=short_hello,
+            )
+        ]
+
+    # ---- In ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def readable(self) -> bool:
+        """Whether a frame may be received now: the window has a free place and nothing pauses or ends the stream."""
+        return self.state is State.OPEN and len(self._slots) < self._window
+
+    @property
+    def refreshed(self) -> bool:
+        """Whether half of the window is free: once full, reading starts again there and not at the first place."""
+        return self.state is State.OPEN and len(self._slots) <= self._window // 2
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages wait for their answers or to be sent."""
+        return len(self._slots)
+
+    def receive(self, frame: str | bytes) -> Slot | None:
+        """Take one frame.
+
+        Returns:
+            The slot whose instances want predictions; None when the frame is answered already.
+        """
+        if isinstance(frame, bytes):
+            if not frame:
+                self._refuse(Refused("empty_frame", "Expected a JSON object; the frame was empty."))
+                return None
+            detail = "This session speaks JSON in text frames; a binary frame came. Send text."
+            self._end(Refused("unsupported_frame", detail), Close(errors.UNSUPPORTED_DATA, "unsupported_frame"))
+            return None
+        message = self._decoder.decode(frame)
+        if type(message) is Instance:
+            slot = Slot((message,))
+        elif isinstance(message, Readings):
+            slot = self._batch(message)
+        elif isinstance(message, Ping):
+            self._answered(replies.pong(message.n))
+            return None
+        else:
+            assert isinstance(message, Refused)
+            self._refuse(message)
+            return None
+        self._slots.append(slot)
+        return slot if slot.frames is None else None
+
+    def _batch(self, message: Readings) -> Slot:
+        slot = Slot([item for item in message.items if type(item) is Instance], message.items)
+        for item in message.items:
+            if isinstance(item, Refused):
+                self._count(item)
+        if not slot.instances:
+            slot.frames = [
+                replies.predictions(replies.error(item) for item in message.items if isinstance(item, Refused))
+            ]
+        return slot
+
+    def _refuse(self, refused: Refused) -> None:
+        self._answered(replies.error(refused))
+        self._count(refused)
+
+    def _count(self, refused: Refused) -> None:
+        """Count a refusal for the record, and a protocol fault towards the limit."""
+        self.rejected.append(refused.code)
+        if refused.code not in frames.FAULTS:
+            return
+        now = self._monotonic()
+        self._faults.append(now)
+        while self._faults[0] < now - FAULTS_WITHIN_S:
+            self._faults.popleft()
+        if len(self._faults) >= MAX_FAULTS and self.state is not State.ENDING:
+            detail = f"{MAX_FAULTS} malformed messages came within a minute. Fix the client, then connect again."
+            self._end(Refused("too_many_errors", detail), Close(errors.POLICY_VIOLATION, "too_many_errors"))
+
+    # ---- Answers ----------------------------------------------------------------------------------------------------
+
+    def answer(
+        self, slot: Slot, *, ids: Sequence[str], outcomes: Sequence[str | ForetellError], version: str, stored: bool
+    ) -> None:
+        """Fill a slot with what was predicted: an output (JSON text) or an error for each of its instances."""
+        texts = [
+            replies.prediction(id_, outcome, version, stored=stored, instance=instance)
+            if isinstance(outcome, str)
+            else replies.error(replies.refusal(outcome, instance.seq))
+            for id_, outcome, instance in zip(ids, outcomes, slot.instances, strict=True)
+        ]
+        self._fill(slot, texts)
+
+    def refuse(self, slot: Slot, error: ForetellError) -> None:
+        """Fill a slot whose instances could not be predicted or stored."""
+        self._fill(slot, [replies.error(replies.refusal(error, instance.seq)) for instance in slot.instances])
+
+    def _fill(self, slot: Slot, texts: list[str]) -> None:
+        if slot.items is None:
+            slot.frames = texts
+            return
+        answers = iter(texts)
+        slot.frames = [
+            replies.predictions(
+                replies.error(item) if isinstance(item, Refused) else next(answers) for item in slot.items
+            )
+        ]
+
+    def _answered(self, text: str) -> None:
+        """Put a frame that is ready into the order of answers."""
+        slot = Slot()
+        slot.frames = [text]
+        slot.batch = True
+        self._slots.append(slot)
+
+    # ---- What happens to the stream ---------------------------------------------------------------------------------
+
+    def serve(self, served: Served) -> None:
+        """Another version answers from now on. Tells the client, in order, and what is asked if that changed."""
+        if served == self.served:
+            return
+        before, self.served = self.served, served
+        if served.signature.digest != before.signature.digest:
+            self._decoder = Decoder(served.signature, self._clock)
+            described = served.signature.to_dict()
+            facts = {
+                "signature": served.signature.digest,
+                "inputs": described["inputs"],
+                "outputs": described["output"],
+            }
+            self._answered(replies.event("schema_changed", version=served.version, **facts))
+        else:
+            self._answered(replies.event("version_changed", version=served.version))
+
+    def pause(self, reason: str) -> None:
+        """Read no more until `resume`: what was read waits."""
+        if self.state is State.OPEN:
+            self.state = State.PAUSED
+            self._urgent.append(replies.event("paused", reason=reason))
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.state is State.PAUSED:
+            self.state = State.OPEN
+            self._urgent.append(replies.event("resumed"))
+
+    def drain(self, retry_after_ms: int) -> None:
+        """Answer what is in flight, then tell the client to come back and close."""
+        if self.state is not State.ENDING:
+            self.state = State.ENDING
+            self._answered(replies.event("draining", retry_after_ms=retry_after_ms))
+            self.close = Close(errors.SERVICE_RESTART, f"draining;after_ms={retry_after_ms}")
+
+    def give_up(self, retry_after_ms: int) -> None:
+        """Close a stream whose pause took too long."""
+        self._end(None, Close(errors.TRY_AGAIN_LATER, f"audit_unavailable;after_ms={retry_after_ms}"))
+
+    def end(self, error: ForetellError) -> None:
+        """Tell the client why and close, at once: what is unanswered stays so."""
+        self._end(replies.refusal(error), errors.close_of(error))
+
+    def _end(self, refused: Refused | None, close: Close) -> None:
+        if self.state is State.ENDING and self.close is not None and self.close.code != errors.SERVICE_RESTART:
+            return
+        self.state = State.ENDING
+        self.close = close
+        # What is answered leaves first, what is not never will.
+        ready = [text for slot in self._slots if slot.frames is not None for text in slot.frames]
+        self._slots.clear()
+        self._urgent += ready if refused is None else [*ready, replies.error(refused)]
+
+    # ---- Out --------------------------------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """Whether the close frame is what is left to send."""
+        return self.close is not None and not self._slots and not self._urgent
+
+    def frames_to_send(self) -> list[str]:
+        """Take the frames that may leave now, in order."""
+        out, self._urgent = self._urgent, []
+        slots = self._slots
+        if not self._coalesce:
+            while slots and slots[0].frames is not None:
+                out += slots.popleft().frames or ()
+            return out
+        run: list[str] = []
+        while slots and slots[0].frames is not None:
+            slot = slots.popleft()
+            if slot.batch or len(run) == COALESCED:
+                out += _coalesced(run)
+                run = []
+            if slot.batch:
+                out += slot.frames or ()
+            else:
+                run += slot.frames or ()
+        return out + _coalesced(run)
+
+
+def _coalesced(run: list[str]) -> list[str]:
+    return run if len(run) < 2 else [replies.predictions(run)]
