@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from inference import ids
 from inference.catalog import LiveVersion
 from inference.credentials import Caller
@@ -10,8 +12,9 @@ from inference.engine.batcher import Outcome
 from inference.engine.errors import ForetellError
 from inference.engine.instances import Instance
 from inference.engine.signature import Row
+from inference.errors import TakenOver
 from inference.models import Source
-from inference.recorder import Participant, line, line_head
+from inference.recorder import Participant, line_head, line_of
 
 
 class Origin:
@@ -70,6 +73,7 @@ class Call:
         "error",
         "give_up_at",
         "ids",
+        "inputs",
         "instances",
         "origin",
         "outcomes",
@@ -97,7 +101,8 @@ class Call:
         self.version = version
         self.origin = origin
         self.instances = instances
-        self.rows: Sequence[Row] = [instance.row for instance in instances]
+        self.inputs: Sequence[Row] = [instance.row for instance in instances]
+        self.rows = len(instances)
         self.done = done
         self.give_up_at = give_up_at
         self.participants = participants
@@ -125,7 +130,7 @@ class Call:
         row_json = self.version.signature.row_json
         self.text = "".join(
             [
-                line(head, id_, instance, row_json(instance.row), outcome)
+                _line(head, id_, instance, row_json(instance.row), outcome)
                 for id_, instance, outcome in zip(self.ids, self.instances, self.outcomes, strict=True)
             ]
         )
@@ -136,8 +141,8 @@ class Call:
         self.settle()
 
     def refused(self, participant: Participant) -> None:
-        """A participant no longer holds, so nothing was stored: the rows are somebody else's to answer."""
-        self.error = participant.lost()
+        """A participant no longer holds, so nothing was stored."""
+        self.error = TakenOver()
         self.settle()
 
     def failed(self, error: ForetellError) -> None:
@@ -152,3 +157,27 @@ class Call:
         self._settled = True
         self._path.leave(self)
         self.done(self)
+
+
+def _line(head: str, id_: str, instance: Instance, features_json: str, outcome: Outcome) -> str:
+    if isinstance(outcome, str):
+        output_json, error = outcome, None
+        if (
+            instance.seq is instance.client_id is instance.subject is instance.device_time is None
+            and not instance.warnings
+        ):
+            return line_of(head, id_, features_json, output_json)
+    else:
+        output_json, error = None, outcome.code
+    return line_of(
+        head,
+        id_,
+        features_json,
+        output_json,
+        error=error,
+        warnings_json=msgspec.json.encode(instance.warnings).decode() if instance.warnings else None,
+        seq=instance.seq,
+        client_id=instance.client_id,
+        subject=instance.subject,
+        device_time=instance.device_time,
+    )

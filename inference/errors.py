@@ -1,11 +1,12 @@
 """What the rooms above the engine refuse. The root and the input errors are the engine's.
 
-    ForetellError
-    ├── MissingToken, InvalidToken, TokenExpired, TokenRevoked, TokenInUrl
-    ├── DeviceDisabled, InsufficientScope
-    ├── UnknownEndpoint, UnknownVersion, NotFound
-    ├── AuditUnavailable, StorageFull, Overloaded
-    └── Internal
+ForetellError
+├── MissingToken, InvalidToken, TokenExpired, TokenRevoked, TokenInUrl
+├── DeviceDisabled, InsufficientScope
+├── UnknownEndpoint, UnknownVersion, NotFound
+├── AuditUnavailable, StorageFull, Overloaded
+├── ReleaseInvalid, VersionConflict, SignatureMismatch, EndpointRetired, AlreadyExists
+└── Internal
 """
 
 from inference.engine.errors import ForetellError
@@ -135,6 +136,73 @@ class Overloaded(ForetellError):
     def __init__(self, retry_after_ms: int) -> None:
         self.retry_after_ms = retry_after_ms
         super().__init__(f"The server is busy. Ask again in {retry_after_ms} ms.")
+
+
+class ReleaseInvalid(ForetellError):
+    """A folder under artifacts/ that can't be deployed as it stands."""
+
+    code = "release_invalid"
+
+    def __init__(self, place: str, detail: str) -> None:
+        self.place = place
+        super().__init__(f"{place}: {detail}")
+
+
+class VersionConflict(ForetellError):
+    """A tag that is known already, with other contents."""
+
+    code = "version_conflict"
+
+    def __init__(self, slug: str, tag: str, known: str, came: str) -> None:
+        self.slug = slug
+        self.tag = tag
+        super().__init__(
+            f"{slug}/{tag} is deployed with digest {known[:19]}… and came with {came[:19]}…. A version never changes:"
+            " restore its files, or give the new ones another number."
+        )
+
+
+class SignatureMismatch(ForetellError):
+    """A version whose inputs or outputs are not the endpoint's."""
+
+    code = "signature_mismatch"
+
+    def __init__(self, slug: str, tag: str) -> None:
+        self.slug = slug
+        self.tag = tag
+        super().__init__(
+            f"{tag} has other inputs or outputs than {slug!r} has now, so its callers would break."
+            " Say --major to deploy it all the same."
+        )
+
+
+class EndpointRetired(ForetellError):
+    """An endpoint that answers no more."""
+
+    code = "endpoint_retired"
+
+    def __init__(self, slug: str) -> None:
+        self.slug = slug
+        super().__init__(f"Endpoint {slug!r} is retired, so nothing can go live on it. Take it back first.")
+
+
+class AlreadyExists(ForetellError):
+    """Something of that name is there already."""
+
+    code = "already_exists"
+
+    def __init__(self, what: str, advice: str) -> None:
+        self.what = what
+        super().__init__(f"{what} exists already. {advice}")
+
+
+class TakenOver(ForetellError):
+    """A newer socket of the same stream holds its position now."""
+
+    code = "taken_over"
+
+    def __init__(self) -> None:
+        super().__init__("A newer connection of this stream has taken over. Use one connection a stream.")
 
 
 class Internal(ForetellError):

@@ -68,7 +68,7 @@ class Predictor:
 
     def submit(self, call: Call) -> None:
         """Predict, store and answer a call; `call.done` says when. Never raises."""
-        self.in_flight += len(call.rows)
+        self.in_flight += call.rows
         call.version.batcher.submit(call)
 
     async def predict(
@@ -133,7 +133,7 @@ class Predictor:
 
     def leave(self, call: Call) -> None:
         """Give the room of an answered call to those who wait."""
-        self.in_flight -= len(call.rows)
+        self.in_flight -= call.rows
         free = ROOM - self.in_flight
         while self._waiting and free > 0:
             turn = self._waiting.popleft()
@@ -149,7 +149,7 @@ class _Behind:
 
     def __init__(self, call: Call) -> None:
         self.text = call.text
-        self.rows = len(call.rows)
+        self.rows = call.rows
         self.request_id = call.request_id
         self.give_up_at = call.give_up_at
 

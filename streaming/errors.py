@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from inference.engine.errors import ForetellError
 from inference.errors import DeviceDisabled, InsufficientScope, TokenExpired, TokenRevoked, UnknownEndpoint
 
+NORMAL = 1000
 UNSUPPORTED_DATA = 1003
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011

@@ -192,7 +192,7 @@ class Decoder:
         problems = list(_field_problems(value))
         seq = None if any(problem.code == "bad_seq" for problem in problems) else value.get("seq")
         row: Row = ()
-        device_time: str | None = None
+        device_time: datetime.datetime | None = None
         warnings: tuple[str, ...] = ()
         try:
             if "ts" in value:
@@ -208,8 +208,8 @@ class Decoder:
             row, value.get("id"), value.get("subject"), device_time, seq, (*warnings, *self.signature.warnings(row))
         )
 
-    def _device_time(self, ts: object) -> tuple[str, tuple[str, ...]]:
-        """A device's time as RFC 3339 text in UTC, and whether its clock is suspect."""
+    def _device_time(self, ts: object) -> tuple[datetime.datetime, tuple[str, ...]]:
+        """A device's time in UTC, and whether its clock is suspect."""
         expected = "`ts` expects RFC 3339 with a zone, or Unix seconds"
         try:
             if isinstance(ts, str):
@@ -221,7 +221,7 @@ class Decoder:
         except (msgspec.ValidationError, ValueError, OverflowError, OSError):
             raise InvalidInput(Problem("bad_timestamp", ("ts",), f"{expected}; got {clipped(ts)}.")) from None
         ahead_s = at.timestamp() - self._clock()
-        return at.isoformat(), () if -BEHIND_S <= ahead_s <= AHEAD_S else ("clock_suspect",)
+        return at, () if -BEHIND_S <= ahead_s <= AHEAD_S else ("clock_suspect",)
 
 
 def _field_problems(value: dict[str, Any]) -> Iterable[Problem]:

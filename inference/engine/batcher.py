@@ -44,7 +44,7 @@ class Model(Protocol):
 class Job(Protocol):
     """Rows of one caller that wait for their outcomes."""
 
-    rows: Sequence[Row]
+    inputs: Sequence[Row]
 
     def predicted(self, outcomes: Sequence[Outcome]) -> None:
         """Take the outcomes, one a row and in their order. Called once, on the event loop."""
@@ -75,7 +75,7 @@ class Batcher:
 
     def _flush(self) -> None:
         jobs = self._take()
-        rows = [row for job in jobs for row in job.rows] if len(jobs) > 1 else jobs[0].rows
+        rows = [row for job in jobs for row in job.inputs] if len(jobs) > 1 else jobs[0].inputs
         if self.model.inline:
             self._deliver(jobs, self._outcomes(rows))
             self._next()
@@ -90,9 +90,9 @@ class Batcher:
     def _take(self) -> list[Job]:
         """Jobs up to the batch size; a job larger than that goes alone."""
         jobs = [self._waiting.popleft()]
-        rows = len(jobs[0].rows)
-        while self._waiting and rows + len(self._waiting[0].rows) <= self._max_rows:
-            rows += len(self._waiting[0].rows)
+        rows = len(jobs[0].inputs)
+        while self._waiting and rows + len(self._waiting[0].inputs) <= self._max_rows:
+            rows += len(self._waiting[0].inputs)
             jobs.append(self._waiting.popleft())
         return jobs
 
@@ -141,7 +141,7 @@ class Batcher:
     def _deliver(self, jobs: list[Job], outcomes: Sequence[Outcome]) -> None:
         start = 0
         for job in jobs:
-            end = start + len(job.rows)
+            end = start + len(job.inputs)
             try:
                 job.predicted(outcomes[start:end] if len(jobs) > 1 else outcomes)
             except Exception:

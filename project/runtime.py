@@ -1,0 +1,86 @@
+"""What a serving process starts and stops: the one place where its parts are put together."""
+
+import asyncio
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import structlog
+from django.conf import settings
+
+from inference.catalog import Catalog
+from inference.credentials import Credentials
+from inference.database import Database
+from inference.engine.store import FolderStore
+from inference.predictor import Predictor
+from inference.recorder import Recorder
+from inference.revision import Revision
+from streaming.position import StreamPositions
+from streaming.sockets import OpenSockets
+
+logger = structlog.get_logger(__name__)
+
+DRAIN_S = 10.0
+"""How long open sockets may take to end; with the server's own shutdown under the 15 s that we promise."""
+THREADS = max(2, min(4, os.cpu_count() or 2))
+"""Load models, and run the ones too slow for the event loop. Each holds one core while it does."""
+
+
+class Runtime:
+    """The parts of one serving process. Its methods belong to the event loop that serves."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="model")
+        self._database = Database(settings.DATABASE_URL)
+        self._revision = Revision(self._database)
+        recorder = Recorder(settings.DATABASE_URL, participants=(StreamPositions(),))
+        store = FolderStore(settings.STORE_DIR)
+        self.sockets = OpenSockets()
+        self.predictor = Predictor(
+            catalog=Catalog(self._database, store, executor=self._executor, revision=self._revision),
+            credentials=Credentials(self._database, revision=self._revision),
+            recorder=recorder,
+            database=self._database,
+        )
+        self._draining: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the database, learn what is live, and take over the signals that end the process."""
+        await self._database.open()
+        await self.predictor.recorder.start()
+        await self._revision.start()
+        await self.predictor.catalog.start()
+        await self.predictor.credentials.start()
+        self._drain_on(signal.SIGTERM)
+        self._drain_on(signal.SIGINT)
+
+    async def stop(self) -> None:
+        """End in an order that loses nothing: sockets, then what they sent, then what it needed."""
+        await self.sockets.drain(DRAIN_S)
+        await self.predictor.credentials.stop()
+        await self.predictor.catalog.stop()
+        await self._revision.stop()
+        await self.predictor.recorder.stop()
+        await self._database.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _drain_on(self, number: signal.Signals) -> None:
+        """Let open sockets end by themselves before the server hears of the signal, which would cut them."""
+        serve = signal.getsignal(number)
+        if not callable(serve):
+            return
+        loop = asyncio.get_running_loop()
+
+        async def drain(frame: FrameType | None) -> None:
+            await self.sockets.drain(DRAIN_S)
+            serve(number, frame)
+
+        def begin(frame: FrameType | None) -> None:
+            if self._draining is None:
+                self._draining = loop.create_task(drain(frame), name="drain")
+            else:
+                # Asked twice: whoever asks does not want to wait.
+                serve(number, frame)
+
+        signal.signal(number, lambda _, frame: loop.call_soon_threadsafe(begin, frame))

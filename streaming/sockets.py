@@ -1,0 +1,47 @@
+"""The open device sockets of one process, so that it can stop without losing what they sent."""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+logger = structlog.get_logger(__name__)
+
+
+class Drainable(Protocol):
+    """A socket that can be told to come to its end."""
+
+    def drain(self) -> None:
+        """Read no more, answer what is in flight, then close."""
+
+
+class OpenSockets:
+    """Counts sockets in and out. Once `drain` has begun, `draining` says that no new one may open."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._open: set[Drainable] = set()
+        self._empty = asyncio.Event()
+
+    def add(self, socket: Drainable) -> None:
+        """Count a socket in."""
+        self._open.add(socket)
+
+    def discard(self, socket: Drainable) -> None:
+        """Count a socket out."""
+        self._open.discard(socket)
+        if not self._open:
+            self._empty.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Tell every socket to come to its end, and wait for that, at most `timeout_s` seconds."""
+        self.draining = True
+        for socket in list(self._open):
+            socket.drain()
+        if not self._open:
+            return
+        self._empty.clear()
+        try:
+            await asyncio.wait_for(self._empty.wait(), timeout_s)
+        except TimeoutError:
+            logger.warning("sockets were still open at the end of the drain", sockets=len(self._open))
