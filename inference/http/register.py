@@ -1,0 +1,72 @@
+"""Which HTTP status each error code has, and what it means to a caller.
+
+The domain's errors carry a code and know no status; this is the one place that maps them. `docs/errors.md` shows the
+same table, and a test holds the two together.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code says over HTTP: its status, and the short title every problem of that code has."""
+
+    status: int
+    title: str
+
+
+REGISTER: dict[str, Meaning] = {
+    # The request as a whole
+    "empty_body": Meaning(400, "The body is empty"),
+    "malformed_json": Meaning(400, "The body is not JSON"),
+    "invalid_encoding": Meaning(400, "The body is not UTF-8"),
+    "too_deep": Meaning(400, "The body nests too deeply"),
+    "too_many_fields": Meaning(400, "The body has too many fields"),
+    "duplicate_key": Meaning(400, "A key came twice"),
+    "number_too_long": Meaning(400, "A number has too many digits"),
+    "token_in_url": Meaning(400, "A credential stands in the address"),
+    "unknown_filter": Meaning(400, "The query has a parameter this address does not know"),
+    "incomplete_upload": Meaning(400, "The body did not arrive completely"),
+    "bad_host": Meaning(400, "This server does not answer to that host name"),
+    "headers_too_large": Meaning(431, "The headers are too large"),
+    # Who asks
+    "missing_token": Meaning(401, "No credential"),
+    "invalid_token": Meaning(401, "The credential is not valid"),
+    "token_expired": Meaning(401, "The credential has expired"),
+    "token_revoked": Meaning(401, "The credential was revoked"),
+    "insufficient_scope": Meaning(403, "The credential lacks a scope"),
+    "device_disabled": Meaning(403, "The device is disabled"),
+    # What is asked
+    "not_found": Meaning(404, "Not found"),
+    "unknown_endpoint": Meaning(404, "Unknown endpoint or version"),
+    "method_not_allowed": Meaning(405, "Method not allowed"),
+    "not_acceptable": Meaning(406, "Not acceptable"),
+    "body_too_large": Meaning(413, "The body is too large"),
+    "too_many_rows": Meaning(413, "Too many instances"),
+    "unsupported_media_type": Meaning(415, "Unsupported media type"),
+    "unsupported_encoding": Meaning(415, "Unsupported content encoding"),
+    # The instances
+    "not_an_object": Meaning(422, "The body is not an object"),
+    "unknown_field": Meaning(422, "Unknown field"),
+    "missing_feature": Meaning(422, "A feature is missing"),
+    "unknown_feature": Meaning(422, "Unknown feature"),
+    "wrong_shape": Meaning(422, "Wrong shape"),
+    "no_rows": Meaning(422, "No instances"),
+    "wrong_type": Meaning(422, "Wrong type"),
+    "null_not_allowed": Meaning(422, "Null is not allowed"),
+    "not_finite": Meaning(422, "A number is not finite"),
+    "out_of_range": Meaning(422, "Out of range"),
+    "unknown_category": Meaning(422, "Unknown category"),
+    "string_too_long": Meaning(422, "A text is too long"),
+    "invalid_character": Meaning(422, "A text holds a character that can't be stored"),
+    "bad_timestamp": Meaning(422, "Not a time with a zone"),
+    # The server
+    "rate_limited": Meaning(429, "Too many requests"),
+    "model_error": Meaning(500, "The model failed"),
+    "internal": Meaning(500, "Internal error"),
+    "overloaded": Meaning(503, "Busy"),
+    "model_unavailable": Meaning(503, "The model is not available"),
+    "audit_unavailable": Meaning(503, "Predictions can't be stored"),
+    "storage_full": Meaning(503, "The storage is full"),
+    "predict_timeout": Meaning(504, "The model did not answer in time"),
+}

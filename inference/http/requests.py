@@ -1,0 +1,197 @@
+"""One request of the express lane: what came, checked as it is asked for."""
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qsl
+
+from inference.engine.errors import ModelUnavailable
+from inference.errors import TokenInUrl
+from inference.http import hosts, media
+from inference.http.errors import (
+    BadHost,
+    BodyTooLarge,
+    HeadersTooLarge,
+    IncompleteBody,
+    NotAcceptable,
+    UnknownParameter,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
+from inference.ids import prediction_id
+
+MAX_BODY_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 15.0
+"""How long a body that comes in pieces may take."""
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 8192
+MAX_PARAMETERS = 32
+_TOKEN_PARAMETERS = frozenset({"token", "access_token", "api_key"})
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was complete. Nobody is left to answer."""
+
+
+class Request:
+    """What a view knows of a request.
+
+    Attributes:
+        id: UUID text, new for each request; in every answer and log line.
+        auth: the `Caller`, once the view has found out who asks; None where nobody has to say.
+        headers: by lower-case name; one that came twice is joined by a comma, as HTTP says.
+    """
+
+    __slots__ = ("_query", "_receive", "auth", "headers", "id", "method", "scope")
+
+    def __init__(self, scope: dict[str, Any], receive: Any) -> None:
+        self.scope = scope
+        self._receive = receive
+        self.id = prediction_id()
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.auth: Any = None
+        self._query: dict[str, str] | None = None
+        if len(self.headers) != len(scope["headers"]):
+            self.headers = _joined(scope["headers"])
+
+    @property
+    def user(self) -> None:
+        """Nobody: who asks is a credential, never a session."""
+        return None
+
+    @property
+    def predictor(self) -> Any:
+        """The process's predictor.
+
+        Raises:
+            ModelUnavailable: the process has not started it yet.
+        """
+        try:
+            return self.scope["foretell.predictor"]
+        except KeyError:
+            raise ModelUnavailable("The server", "it is still starting") from None
+
+    @property
+    def authorization(self) -> str | None:
+        """The `Authorization` header."""
+        value = self.headers.get(b"authorization")
+        return None if value is None else value.decode("latin-1")
+
+    def check_headers(self) -> None:
+        """Refuse headers beyond the limits.
+
+        Raises:
+            HeadersTooLarge: too many, or one too long.
+        """
+        headers = self.headers
+        if len(self.scope["headers"]) > MAX_HEADERS or (
+            headers and max(max(map(len, headers)), max(map(len, headers.values()))) > MAX_HEADER_BYTES
+        ):
+            raise HeadersTooLarge(MAX_HEADERS, MAX_HEADER_BYTES)
+
+    def check_host(self) -> None:
+        """Refuse a host that is not ours.
+
+        Raises:
+            BadHost: none, several or a foreign one came.
+        """
+        if not hosts.is_allowed(self.headers.get(b"host", b"")):
+            raise BadHost
+
+    def check_accept(self) -> None:
+        """Refuse a client that can't read JSON.
+
+        Raises:
+            NotAcceptable: its `Accept` header rules JSON out.
+        """
+        accept = self.headers.get(b"accept")
+        if accept is not None and not media.accepts_json(accept):
+            raise NotAcceptable
+
+    def check_content(self) -> None:
+        """Refuse a body that is not plain JSON, by what its headers say.
+
+        Raises:
+            UnsupportedMediaType: the `Content-Type` is another one, or missing.
+            UnsupportedEncoding: the body is compressed.
+        """
+        encoding = self.headers.get(b"content-encoding", b"identity")
+        if encoding.lower() != b"identity":
+            raise UnsupportedEncoding(encoding.decode("latin-1"))
+        content_type = self.headers.get(b"content-type", b"")
+        if not media.is_json(content_type):
+            raise UnsupportedMediaType(content_type.decode("latin-1"), media.ACCEPTED)
+
+    def query(self, *known: str) -> dict[str, str]:
+        """The query parameters.
+
+        Args:
+            known: the names the address understands, each at most once.
+
+        Raises:
+            TokenInUrl: a credential stands in the query.
+            UnknownParameter: a name is not known, or came twice.
+        """
+        if self._query is None:
+            self._query = self._read_query(known)
+        return self._query
+
+    def _read_query(self, known: tuple[str, ...]) -> dict[str, str]:
+        text = self.scope["query_string"].decode("latin-1")
+        if not text:
+            return {}
+        try:
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+        except ValueError:
+            raise UnknownParameter(f"over {MAX_PARAMETERS} parameters", known) from None
+        if any(name.lower() in _TOKEN_PARAMETERS or value.startswith("ft_") for name, value in pairs):
+            raise TokenInUrl
+        query: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in known or name in query:
+                raise UnknownParameter(name, known)
+            query[name] = value
+        return query
+
+    async def body(self) -> bytes:
+        """The whole body, counted while it comes: what Content-Length says is only believed when it is too large.
+
+        Raises:
+            BodyTooLarge: it is over `MAX_BODY_BYTES`.
+            IncompleteBody: its end did not come in time.
+            ClientGoneError: the client left.
+        """
+        length = self.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+            raise BodyTooLarge(MAX_BODY_BYTES)
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body = await self._rest(bytearray(body))
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(MAX_BODY_BYTES)
+        return body
+
+    async def _rest(self, body: bytearray) -> bytes:
+        """What follows the first piece, up to just beyond the limit."""
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while len(body) <= MAX_BODY_BYTES:
+                    message = await self._receive()
+                    if message["type"] != "http.request":
+                        raise ClientGoneError
+                    body += message.get("body", b"")
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError:
+            raise IncompleteBody(BODY_TIMEOUT_S) from None
+        return bytes(body)
+
+
+def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
