@@ -8,10 +8,9 @@ import importlib.util
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,101 +18,10 @@ import psutil
 import psycopg
 import redis
 
-from project.env import state_folder_make
-from project.part import Account, Part, end
+from project.part import Part, end
+from project.quarters import EmbeddedError, Quarters
 
 DATABASE = "foretell"
-
-SOCKET_PATH_BYTES = 100
-"""The kernel's limit for a socket's path is 108 bytes on Linux and 104 on macOS."""
-
-_PLAIN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
-
-
-class EmbeddedError(Exception):
-    """An embedded server can't run here; the sentence says why and what to do."""
-
-
-class Quarters:
-    """The state folder as the servers need it: made, entered and, for root, handed to the account they run as.
-
-    Args:
-        home: the state folder.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.account = Account.named("nobody") if os.geteuid() == 0 else None
-        self._pointer = home / "sockets"
-
-    def prepare(self) -> None:
-        """Check that the servers' account may enter the state folder, and make it."""
-        self.admit(self.home)
-        try:
-            state_folder_make(self.home)
-        except OSError as error:
-            raise EmbeddedError(f"The state folder {self.home} can't be made: {error.strerror}.") from error
-
-    def admit(self, path: Path) -> None:
-        """Check that the account may enter `path`.
-
-        Raises:
-            EmbeddedError: a folder on the way is closed to it. Nothing is opened: that is its owner's decision.
-        """
-        if self.account is None:
-            return
-        for folder in (path, *path.parents):
-            if folder.is_dir() and not _may_enter(folder.stat(), self.account):
-                raise EmbeddedError(
-                    f"Postgres refuses to run as root, so it runs as `{self.account.name}`, who may not enter {folder}, "
-                    f"and needs {path}. Run Foretell as another user, or from a folder that is open to all "
-                    "(the checkout and FORETELL_HOME), or give DATABASE_URL and REDIS_URL."
-                )
-
-    def folder(self, path: Path) -> Path:
-        """Make `path`, 0700, for the account."""
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.account is not None and path.stat().st_uid != self.account.uid:
-            os.chown(path, self.account.uid, self.account.gid)
-        return path
-
-    @property
-    def sockets(self) -> Path:
-        """The folder for sockets: `run/`, or a short temporary one when that path is too long or oddly written."""
-        usual = self.home / "run"
-        longest = usual / ".s.PGSQL.5432.lock"
-        if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES and _PLAIN_PATH.issuperset(str(usual)):
-            return self.folder(usual)
-        with suppress(FileNotFoundError):
-            kept = Path(self._pointer.read_text())
-            if self._is_ours(kept):
-                return kept
-        base = tempfile.gettempdir() if len(tempfile.gettempdir()) < 40 else "/tmp"
-        made = self.folder(Path(tempfile.mkdtemp(prefix="ft-", dir=base)))
-        self._pointer.write_text(str(made))
-        return made
-
-    def leave(self) -> None:
-        """Remove the temporary socket folder, if there is one and no server uses it any more."""
-        with suppress(FileNotFoundError, OSError):
-            Path(self._pointer.read_text()).rmdir()
-            self._pointer.unlink()
-
-    def _is_ours(self, folder: Path) -> bool:
-        """Whether a folder left by an earlier start is still the one we made, and not someone else's."""
-        with suppress(FileNotFoundError):
-            entry = folder.lstat()
-            owner = self.account.uid if self.account else os.geteuid()
-            return stat.S_ISDIR(entry.st_mode) and entry.st_uid == owner and stat.S_IMODE(entry.st_mode) == 0o700
-        return False
-
-
-def _may_enter(entry: os.stat_result, account: Account) -> bool:
-    if entry.st_uid == account.uid:
-        return bool(entry.st_mode & stat.S_IXUSR)
-    if entry.st_gid == account.gid:
-        return bool(entry.st_mode & stat.S_IXGRP)
-    return bool(entry.st_mode & stat.S_IXOTH)
 
 
 class EmbeddedServer:
@@ -149,16 +57,9 @@ class EmbeddedServer:
             EmbeddedError: it can't run here, or did not answer in time; then nothing is left running.
         """
         self.prepare()
-        deadline = time.monotonic() + timeout_s
-        while True:
-            self.process = self.part.spawn()
-            if self.wait_until_it_answers(self.process, deadline):
-                return
-            # What a killed predecessor started may need a moment to notice; until then it holds the data.
-            if time.monotonic() > deadline - timeout_s + 5:
-                raise EmbeddedError(
-                    f"{self.part.name} does not start: {self.part.log_tail()} (all of it: {self.part.log})"
-                )
+        self.process = self.part.spawn()
+        if not self.wait_until_it_answers(self.process, time.monotonic() + timeout_s):
+            raise EmbeddedError(f"{self.part.name} does not start: {self.part.log_tail()} (all of it: {self.part.log})")
 
     def wait_until_it_answers(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
         """Whether `process` answers before it ends; at the deadline (monotonic) it is ended."""
@@ -237,7 +138,11 @@ class EmbeddedPostgres(EmbeddedServer):
             ) from error
         if made_by != "18":
             raise EmbeddedError(f"The database in {self.data} was made by Postgres {made_by}; this is Postgres 18.")
-        _end_predecessor(self.data / "postmaster.pid", str(self.data), signal.SIGINT)
+        # All its processes stand in the data folder; those of a killed postmaster may outlive it for a moment.
+        data = os.path.realpath(self.data)
+        _end_predecessors("postgres", lambda process: process.cwd() == data, signal.SIGINT)
+        # The number in it may belong to another program by now, which would keep Postgres from starting.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _make_cluster(self) -> None:
         # Made beside and renamed, so that a start killed half-way leaves nothing that looks like a database.
@@ -293,9 +198,13 @@ class EmbeddedValkey(EmbeddedServer):
         return f"unix://{self._socket}"
 
     def prepare(self) -> None:
-        """Remove the socket that a killed predecessor left."""
+        """End a predecessor on the same socket, and remove the socket that a killed one left."""
         self.quarters.prepare()
         self.quarters.admit(self._programs)
+        path = str(self._socket)
+        _end_predecessors(
+            "valkey-server", lambda process: any(path in word for word in process.cmdline()), signal.SIGTERM
+        )
         self._socket.unlink(missing_ok=True)
 
     def answers(self) -> bool:
@@ -317,21 +226,18 @@ def _package(name: str, variable: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _end_predecessor(pid_file: Path, data: str, stop_signal: int, timeout_s: float = 10.0) -> None:
-    """End a server that still runs on our data though its starter was killed, and forget its pid file.
-
-    The number in the file may belong to another program by now, which would also keep Postgres from starting.
-    """
-    try:
-        pid = int(pid_file.read_text().split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
-        return
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        if process.status() != psutil.STATUS_ZOMBIE and data in process.cmdline():
-            process.send_signal(stop_signal)
-            try:
-                process.wait(timeout_s)
-            except psutil.TimeoutExpired:
-                raise EmbeddedError(f"A Postgres (process {pid}) already runs on {data} and does not end.") from None
-    pid_file.unlink(missing_ok=True)
+def _end_predecessors(
+    program: str, mine: Callable[[psutil.Process], bool], stop_signal: int, timeout_s: float = 10.0
+) -> None:
+    """End what still runs for us though its starter was killed: it would hold our data, or remove our socket."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == program and mine(process):
+                process.send_signal(stop_signal)
+                found.append(process)
+    _, alive = psutil.wait_procs(found, timeout_s)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout_s)

@@ -4,11 +4,7 @@ Every variable is read here once, into one frozen `Environment`. A value that ca
 the variable's name, what was expected and what came.
 """
 
-import json
-import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -16,18 +12,17 @@ from urllib.parse import parse_qsl, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+from project.home import Home, HomeError
 
-ADDRESSES_FILE = "addresses.json"
-"""Written under the state folder by `up`: where the embedded servers listen while they run."""
+BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What the environment says, with defaults filled in.
 
-    `embedded` is true when `DATABASE_URL` is not given: Postgres and Valkey are then the ones `up` starts, found by
-    the addresses it leaves in the state folder.
+    Where `DATABASE_URL` or `REDIS_URL` is not given, the address is the one that a running `up` left in the state
+    folder, or where its embedded server would listen.
     """
 
     host: str
@@ -58,7 +53,7 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
     env = environ.Env()
     if variables is not None:
         env.ENVIRON = variables
-    home = Path(env.str("FORETELL_HOME", default=str(BASE_DIR / "var"))).expanduser().resolve()
+    home = Home(Path(env.str("FORETELL_HOME", default="") or BASE_DIR / "var").expanduser().absolute())
     addresses = _addresses(home)
     return Environment(
         host=env.str("HOST", default="127.0.0.1"),
@@ -68,71 +63,30 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         redis_url=_url(env, "REDIS_URL", ("redis", "rediss", "unix"), addresses["redis_url"]),
         database_given=bool(env.str("DATABASE_URL", default="")),
         redis_given=bool(env.str("REDIS_URL", default="")),
-        secret_key=env.str("SECRET_KEY", default="") or kept_secret(home / "secret_key"),
+        secret_key=env.str("SECRET_KEY", default="") or _kept_secret(home),
         debug=_boolean(env, "DEBUG", default=False),
         allowed_hosts=_list(env, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         csrf_trusted_origins=_list(env, "CSRF_TRUSTED_ORIGINS"),
-        home=home,
+        home=home.path,
         admin_password=env.str("ADMIN_PASSWORD", default="") or None,
         demo=_boolean(env, "DEMO", default=True),
     )
 
 
-def _addresses(home: Path) -> dict[str, str]:
-    """Where the embedded servers of this state folder listen, or would listen."""
+def _addresses(home: Home) -> dict[str, str]:
+    """Where the servers of this state folder listen, or would listen."""
+    usual = {
+        "database_url": f"postgresql://postgres@/foretell?host={home.path / 'run'}&port=5432",
+        "redis_url": f"unix://{home.path / 'run' / 'valkey.sock'}",
+    }
+    return usual | home.addresses()
+
+
+def _kept_secret(home: Home) -> str:
     try:
-        return json.loads((home / ADDRESSES_FILE).read_text())
-    except FileNotFoundError:
-        return {
-            "database_url": f"postgresql://postgres@/foretell?host={home / 'run'}",
-            "redis_url": f"unix://{home / 'run' / 'valkey.sock'}",
-        }
-
-
-def state_folder_make(home: Path) -> None:
-    """Make the state folder and what is missing above it.
-
-    Made by root, the new folders can be entered by all, whatever the umask: the embedded Postgres refuses to run as
-    root and needs its data below. What must stay private in there has modes of its own.
-
-    Raises:
-        OSError: it can't be made.
-    """
-    missing = [folder for folder in (home, *home.parents) if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        if os.geteuid() == 0:
-            folder.chmod(folder.stat().st_mode | 0o111)
-
-
-def kept_secret(path: Path) -> str:
-    """A secret made once and kept in the state folder, readable by its owner only.
-
-    Processes that start together get the same one: it is written aside and linked into place, which only one can.
-
-    Raises:
-        ImproperlyConfigured: the folder can't be used.
-    """
-    try:
-        with suppress(FileNotFoundError):
-            if secret := path.read_text().strip():
-                return secret
-        state_folder_make(path.parent)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(50))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            with suppress(FileExistsError):
-                os.link(aside, path)
-        finally:
-            aside.unlink()
-        return path.read_text().strip()
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"FORETELL_HOME must be a folder that can be written; {path.parent} is not: {error.strerror}."
-        ) from error
+        return home.secret("secret_key")
+    except HomeError as error:
+        raise ImproperlyConfigured(str(error)) from error
 
 
 def _integer(env: environ.Env, name: str, default: int, low: int, high: int) -> int:

@@ -60,8 +60,11 @@ class Part:
     grace_s: float = 10.0
     account: Account | None = None
 
-    def spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self, *, piped: bool = False) -> subprocess.Popen[bytes]:
         """Start it.
+
+        Args:
+            piped: its stdout goes to the starter through a pipe instead of to the log.
 
         Raises:
             OSError: the program can't be run, or its log not be written.
@@ -77,12 +80,23 @@ class Part:
                 cwd=self.cwd,
                 env={**os.environ, **self.env},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE if piped else output,
+                stderr=output,
                 start_new_session=True,
-                preexec_fn=dies_with_parent(self.orphan_signal or self.stop_signal),
+                preexec_fn=self._before_exec(),
                 **identity,
             )
+
+    def _before_exec(self) -> Callable[[], None]:
+        die = dies_with_parent(self.orphan_signal or self.stop_signal)
+
+        def arrange() -> None:
+            # What the starter ignores would stay ignored over exec: a part of a `nohup`ed start could not be stopped.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            die()
+
+        return arrange
 
     def log_tail(self, lines: int = 3) -> str:
         """The last lines of its log as one text, for an error message."""
@@ -95,20 +109,20 @@ class Part:
         return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
 
 
-def dies_with_parent(signal_number: int) -> Callable[[], None]:
+def dies_with_parent(signal_number: int, parent: int | None = None) -> Callable[[], None]:
     """What a new child calls before its program, so that the kernel signals it when its parent thread ends.
 
     On other systems than Linux it does nothing.
+
+    Args:
+        parent: the process number of the parent; this process unless given.
     """
-    parent = os.getpid()
+    parent = parent or os.getpid()
 
     def arrange() -> None:
-        # Signals that the starter ignores would stay ignored over exec: a `nohup`ed start could never be stopped.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-            if os.getppid() != parent:  # it was killed between fork and prctl
+            if os.getppid() != parent:  # it was killed before this took effect
                 os._exit(1)
 
     return arrange

@@ -1,0 +1,257 @@
+"""Runs parts: starts them in order, restarts those that die, ends all of them in reverse. Knows nothing of Django.
+
+One thread, no locks: everything happens in the caller's thread, between waits that a signal or a child's end cuts
+short. That thread must be the main one, since signals and parent-death signals are bound to it.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Self
+
+from project.part import Part, signal_group
+
+DEATHS = 5
+WINDOW_S = 60.0
+"""A part that dies `DEATHS` times in `WINDOW_S` is given up."""
+
+FIRST_DELAY_S = 0.25
+"""A part that died is started again after this; each further death in the window doubles it."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(Exception):
+    """A signal asked to stop."""
+
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+        super().__init__(f"Stopped by {signal.Signals(signal_number).name}.")
+
+
+class PartFailed(Exception):
+    """A part does not run, and all must end; the sentence names it and its log."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A part and how it is doing. `process` is None while it waits to be started again at `restart_at`."""
+
+    part: Part
+    before: Callable[[], None]
+    process: subprocess.Popen[bytes] | None = None
+    restart_at: float = 0.0
+    deaths: deque[float] = field(default_factory=deque)
+
+    def spawn(self) -> None:
+        self.before()
+        try:
+            self.process = self.part.spawn()
+        except OSError as error:
+            raise PartFailed(f"{self.part.name} can't be started: {error}.") from error
+
+    def ended(self) -> int | None:
+        """Its exit code once it has ended; what it had started in its session is then gone, too."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            return process.returncode if process else None
+        if not hasattr(os, "waitid"):
+            return process.poll()
+        # Looked at before it is reaped: its group's number is safe to signal only until then.
+        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        signal_group(process, signal.SIGKILL)
+        return process.wait()
+
+
+class Supervisor:
+    """A context: entered it listens to signals, left it has ended every part it started, whatever happened.
+
+    Args:
+        report: told one sentence when a part dies, is started again, or is being ended.
+        tick: called at least ten times a second while it waits for a part to become ready.
+    """
+
+    def __init__(self, *, report: Callable[[str], None], tick: Callable[[], None] = lambda: None) -> None:
+        self._report = report
+        self._tick = tick
+        self._parts: list[_Running] = []
+        self._received: list[int] = []
+        self._handlers: dict[int, object] = {}
+        self._stopping = False
+        self._impatient = False
+
+    def __enter__(self) -> Self:
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._old_wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        for number in (*STOP_SIGNALS, signal.SIGCHLD):
+            # Started by `nohup`, it outlives its terminal; a shell's background job still hears SIGINT.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._end_all()
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.set_wakeup_fd(self._old_wakeup)
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+    def start(
+        self,
+        part: Part,
+        *,
+        ready: Callable[[], bool] = lambda: True,
+        before: Callable[[], None] = lambda: None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        """Start a part and wait until it is ready; from then on it is kept running.
+
+        Args:
+            ready: asked again and again; may take a second.
+            before: called before each start, also before a later one.
+
+        Raises:
+            PartFailed: it ended before it was ready, or is not ready in time.
+            Stopped: a signal came.
+        """
+        running = _Running(part, before)
+        running.spawn()
+        self._parts.append(running)
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if (code := running.ended()) is not None:
+                raise PartFailed(f"{part.name} ended ({_said(code)}) while it was starting: {_log(part)}")
+            if time.monotonic() > deadline:
+                raise PartFailed(f"{part.name} is not ready after {timeout_s:.0f} s: {_log(part)}")
+            self._wait(0.05)
+            self._tend(but=running)
+
+    def run(self, part: Part, on_line: Callable[[bytes], None], *, timeout_s: float = 300.0) -> None:
+        """Run a part to its end, and hand over each line of its stdout as it comes.
+
+        Raises:
+            PartFailed: it ended with another code than 0, or not in time.
+            Stopped: a signal came.
+        """
+        running = _Running(part, lambda: None)
+        running.process = part.spawn(piped=True)
+        self._parts.append(running)
+        output = running.process.stdout
+        assert output is not None
+        os.set_blocking(output.fileno(), False)
+        deadline = time.monotonic() + timeout_s
+        with output:
+            rest = b""
+            while (code := running.ended()) is None:
+                self._wait(0.1, output.fileno())
+                self._tend(but=running)
+                *lines, rest = (rest + (output.read() or b"")).split(b"\n")
+                for line in lines:
+                    on_line(line)
+                if time.monotonic() > deadline:
+                    raise PartFailed(f"{part.name} has not ended after {timeout_s:.0f} s: {_log(part)}")
+            for line in (rest + (output.read() or b"")).splitlines():
+                on_line(line)
+        self._parts.remove(running)
+        if code != 0:
+            raise PartFailed(f"{part.name} ended ({_said(code)}): {_log(part)}")
+
+    def watch(self) -> None:
+        """Keep all parts running until a signal comes or one of them keeps dying.
+
+        Raises:
+            PartFailed: a part died too often.
+            Stopped: a signal came.
+        """
+        while True:
+            due = [running.restart_at - time.monotonic() for running in self._parts if running.process is None]
+            self._wait(max(0.0, min([*due, 1.0])))
+            self._tend()
+
+    def _tend(self, but: _Running | None = None) -> None:
+        """Notice deaths, and start again what is due."""
+        for running in self._parts:
+            if running is but:
+                continue
+            if (code := running.ended()) is not None:
+                self._mourn(running, code)
+            if running.process is None and time.monotonic() >= running.restart_at:
+                running.spawn()
+
+    def _mourn(self, running: _Running, code: int) -> None:
+        now = time.monotonic()
+        running.process = None
+        running.deaths.append(now)
+        while running.deaths[0] < now - WINDOW_S:
+            running.deaths.popleft()
+        if len(running.deaths) >= DEATHS:
+            raise PartFailed(f"{running.part.name} keeps dying, last with {_said(code)}: {_log(running.part)}")
+        delay_s = FIRST_DELAY_S * 2 ** (len(running.deaths) - 1)
+        running.restart_at = now + delay_s
+        self._say(
+            f"{running.part.name} died ({_said(code)}); it is started again in {delay_s:g} s. Log: {running.part.log}"
+        )
+
+    def _end_all(self) -> None:
+        """End what runs, last started first, each by its signal, its grace, then SIGKILL."""
+        self._stopping = True
+        for running in reversed(self._parts):
+            process = running.process
+            if process is None or running.ended() is not None:
+                continue
+            self._say(f"Ending {running.part.name}.")
+            process.send_signal(running.part.stop_signal)
+            deadline = time.monotonic() + running.part.grace_s
+            while running.ended() is None:
+                if self._impatient or time.monotonic() > deadline:
+                    signal_group(process, signal.SIGKILL)
+                self._wait(0.1)
+        self._parts.clear()
+
+    def _say(self, sentence: str) -> None:
+        # The terminal may be gone, which is no reason to leave children behind.
+        with suppress(OSError):
+            self._report(sentence)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGCHLD:
+            return
+        self._received.append(number)
+        # Ctrl-C again means: at once. Not SIGTERM again, which process managers may send to a whole group.
+        self._impatient |= self._stopping and number == signal.SIGINT
+
+    def _wait(self, timeout_s: float, also: int | None = None) -> None:
+        """Wait for a signal, a child's end, or something to read from `also`."""
+        self._tick()
+        if self._received and not self._stopping:
+            raise Stopped(self._received[0])
+        select.select([self._wake_read] if also is None else [self._wake_read, also], [], [], timeout_s)
+        with suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+        if self._received and not self._stopping:
+            raise Stopped(self._received[0])
+
+
+def _said(code: int) -> str:
+    """An exit code in words."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _log(part: Part) -> str:
+    """The end of a part's log, and where the rest is."""
+    return f"{part.log_tail() or 'its log is empty'} (log: {part.log})"
