@@ -28,7 +28,7 @@ _ADVISORY_LOCK = 0x466F7265
 """Two processes that maintain partitions at once take turns."""
 _LOCK_NOT_AVAILABLE = "55P03"
 
-_log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 def ensure(days_ahead: int = DAYS_AHEAD, *, now: datetime.datetime | None = None) -> list[str]:
@@ -103,7 +103,7 @@ def _create(day: datetime.date) -> bool:
             [low, high],
         )
         if cursor.rowcount:
-            _log.error("rows_left_the_default_partition", partition=name, rows=cursor.rowcount)
+            logger.error("rows_left_the_default_partition", partition=name, rows=cursor.rowcount)
         cursor.execute(f"ALTER TABLE {TABLE} ATTACH PARTITION \"{name}\" FOR VALUES FROM ('{low}') TO ('{high}')")
     return True
 

@@ -1,0 +1,126 @@
+"""Reading from Postgres without Django: a small pool of psycopg connections on the event loop."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from inference.engine.errors import ForetellError
+from inference.errors import AuditUnavailable
+
+MAX_CONNECTIONS = 4
+CHECKOUT_TIMEOUT_S = 2.0
+FETCH_TIMEOUT_S = 2.5
+"""With the checkout this stays under the 5 s in which a lost database is an error, not a wait."""
+
+logger = structlog.get_logger(__name__)
+
+
+class DatabaseUnavailable(AuditUnavailable):
+    """The database can't be asked now."""
+
+    def __init__(self) -> None:
+        ForetellError.__init__(self, "The database can't be reached now. Ask again in a moment.")
+
+
+class DatabaseUnsafe(ForetellError):
+    """The database is set up so that it may lose what it said it has committed."""
+
+    code = "database_unsafe"
+
+    def __init__(self, settings: Sequence[str]) -> None:
+        self.settings = tuple(settings)
+        names = " and ".join(settings)
+        super().__init__(
+            f"Postgres runs with {names} off, so a prediction it has committed may be lost with the power. "
+            f"Turn {names} on, and start again."
+        )
+
+
+@contextmanager
+def cut_after(connection: AsyncConnection, timeout_s: float) -> Iterator[None]:
+    """Cut a connection when the block takes longer: the query in it then fails as if the server had gone.
+
+    Cancelling a query instead would ask the hung server to cancel it, and wait for that.
+    """
+    handle = asyncio.get_running_loop().call_later(timeout_s, _cut, connection)
+    try:
+        yield
+    finally:
+        handle.cancel()
+
+
+def _cut(connection: AsyncConnection) -> None:
+    if connection.closed:
+        return
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)
+
+
+class Database:
+    """Up to four connections for short reads. After Postgres was away the next read connects again.
+
+    Args:
+        dsn: a libpq address.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._pool = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=MAX_CONNECTIONS,
+            timeout=CHECKOUT_TIMEOUT_S,
+            # No attempts in the background: whoever asks next tries again, so recovery never waits for a back-off.
+            reconnect_timeout=0,
+            open=False,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 2,
+                "tcp_user_timeout": 5000,
+                "application_name": "foretell",
+                "options": "-c statement_timeout=2000",
+            },
+        )
+
+    async def open(self) -> None:
+        """Start the pool. Postgres need not be there yet."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    async def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of one reading statement.
+
+        A connection that turns out to be dead is replaced and the statement run again, so it must only read.
+
+        Raises:
+            DatabaseUnavailable: Postgres did not answer, in at most 5 s.
+            psycopg.Error: Postgres refused the statement.
+        """
+        deadline = asyncio.get_running_loop().time() + CHECKOUT_TIMEOUT_S
+        while True:
+            try:
+                return await self._fetch(sql, params)
+            except PoolTimeout as error:
+                raise DatabaseUnavailable from error
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                # Only a lost connection is tried again, and only while time remains: all pooled ones may be dead.
+                if error.sqlstate and error.sqlstate[:2] not in ("57", "08"):
+                    raise
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise DatabaseUnavailable from error
+
+    async def _fetch(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            with cut_after(connection, FETCH_TIMEOUT_S):
+                cursor = await connection.execute(sql, params or None)
+                return await cursor.fetchall()

@@ -1,0 +1,35 @@
+"""Whether predictions can be stored now, and who wants to know when that changes."""
+
+from collections.abc import Callable
+
+import structlog
+
+Listener = Callable[[bool], None]
+
+logger = structlog.get_logger(__name__)
+
+
+class Availability:
+    """A flag with listeners; false until it is first set."""
+
+    def __init__(self) -> None:
+        self.value = False
+        self._listeners: dict[object, Listener] = {}
+
+    def set(self, value: bool) -> None:
+        """Change the flag; listeners are told of changes only."""
+        if value == self.value:
+            return
+        self.value = value
+        logger.warning("recording_available" if value else "recording_unavailable")
+        for listener in list(self._listeners.values()):
+            try:
+                listener(value)
+            except Exception:
+                logger.exception("availability_listener_failed")
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(value)` at every change, until the returned function is called."""
+        token = object()
+        self._listeners[token] = listener
+        return lambda: self._listeners.pop(token, None) and None
