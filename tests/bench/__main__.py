@@ -1,0 +1,55 @@
+"""`python -m tests.bench [streams|rest|engine|memory] [--quick]`: measure, print, beside the goals. Never fails."""
+
+import argparse
+
+import uvloop
+
+from tests.bench import engine, memory, rest, streams
+from tests.bench.report import Report, machine
+from tests.faults.stack import Stack
+
+PARTS = ("engine", "memory", "rest", "streams")
+PAIRS, MEASURED_S = 5, 3.0
+QUICK_PAIRS, QUICK_MEASURED_S = 1, 1.0
+
+
+def main() -> None:
+    """Read the command line, start what is measured, measure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"one or more of {', '.join(PARTS)}; all of them if none"
+    )
+    parser.add_argument("--quick", action="store_true", help="one short pair each: shows that it works, not how fast")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    parts = chosen.parts or PARTS
+    report = Report()
+    print(machine(), flush=True)
+    try:
+        _measure(report, parts, quick=chosen.quick)
+    finally:
+        report.end()
+
+
+def _measure(report: Report, parts: tuple[str, ...], *, quick: bool) -> None:
+    pairs, measured_s = (QUICK_PAIRS, QUICK_MEASURED_S) if quick else (PAIRS, MEASURED_S)
+    if "engine" in parts:
+        engine.bench(report, pairs=pairs, measured_s=measured_s / 10)
+    if set(parts) == {"engine"}:
+        return
+    stack = Stack()
+    try:
+        stack.start()
+        if "memory" in parts:
+            uvloop.run(memory.bench(report, stack, rounds=1 if quick else 3, sockets=200 if quick else 2000))
+        if "rest" in parts:
+            uvloop.run(rest.bench(report, stack, pairs=pairs, measured_s=measured_s))
+        if "streams" in parts:
+            uvloop.run(streams.bench(report, stack, pairs=pairs, measured_s=measured_s))
+    finally:
+        stack.close()
+
+
+if __name__ == "__main__":
+    main()
