@@ -1,0 +1,58 @@
+"""From a fitted scikit-learn pipeline to ONNX. Whether the result is equal is for `parity` to find out."""
+
+import warnings
+from typing import Any
+
+from inference.engine.runtimes import MATRIX, OUTPUTS
+from inference.engine.signature import Signature
+
+OPSETS = {"": 18, "ai.onnx.ml": 3}
+"""The newest pair every converter used here accepts; IsolationForest's fails on a newer one."""
+
+
+class NotConvertible(ValueError):
+    """There is no converter for a part of the pipeline, or it failed; the sentence says why."""
+
+
+def to_onnx(estimator: Any, signature: Signature) -> bytes:
+    """The ONNX model of a fitted estimator, reduced to the one output that holds the scores.
+
+    Its inputs are `features` float32 [n, inputs] for an all-numeric signature; else one [n, 1] tensor an input, by
+    name: float32, int64 or string.
+
+    Raises:
+        NotConvertible: it can't be expressed.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
+
+    wanted = OUTPUTS[signature.output.kind]
+    options = {id(estimator): {"zipmap": False}} if signature.output.kind == "classification" else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = convert_sklearn(
+                estimator,
+                name="foretell",
+                initial_types=_inputs(signature),
+                options=options,
+                target_opset=OPSETS,
+            )
+            if wanted not in {output.name for output in model.graph.output}:
+                raise NotConvertible(f"the converter gave no output `{wanted}`")
+            # Without the label nobody asks for, its nodes go too.
+            return bytes(select_model_inputs_outputs(model, wanted).SerializeToString(deterministic=True))
+    except NotConvertible:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        raise NotConvertible(f"no converter: {type(error).__name__}: {first[:200]}") from error
+
+
+def _inputs(signature: Signature) -> list[tuple[str, Any]]:
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+
+    if signature.all_numeric:
+        return [(MATRIX, FloatTensorType([None, len(signature.inputs)]))]
+    types = {"int64": Int64TensorType, "string": StringTensorType}
+    return [(one.name, types.get(one.dtype, FloatTensorType)([None, 1])) for one in signature.inputs]
