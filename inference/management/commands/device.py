@@ -1,0 +1,55 @@
+"""`manage.py device`: enrol devices, give them new credentials, switch them off and on."""
+
+import argparse
+from typing import Any
+
+from inference.management.command import RegistryCommand, add_rights, rights
+from inference.models import Device, Scope
+from inference.selectors import device_get
+from inference.services import Issued, device_create, device_disable, device_enable, device_rotate
+
+OVERLAP_S = 3600
+"""How long a rotated device's old credential stays good when nothing else is said."""
+
+
+class Command(RegistryCommand):
+    """Devices."""
+
+    help = "Enrol devices, rotate their credentials, disable and enable them."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """What it takes."""
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        create = actions.add_parser("create", help="enrol a device; its credential is the last line of the output")
+        create.add_argument("name")
+        add_rights(create, scopes=Scope.PREDICT)
+        rotate = actions.add_parser("rotate", help="a new credential; the old ones end after an overlap")
+        rotate.add_argument("name")
+        rotate.add_argument(
+            "--overlap-s", type=float, default=OVERLAP_S, metavar="S", help=f"seconds; {OVERLAP_S} by default, 0: none"
+        )
+        actions.add_parser("disable", help="refuse it, also on open sockets").add_argument("name")
+        actions.add_parser("enable", help="let it in again").add_argument("name")
+        actions.add_parser("list", help="all devices")
+
+    def run(self, *, action: str, name: str = "", **options: Any) -> str | None:
+        """Do what the action says."""
+        if action == "create":
+            said = {key: options[key] for key in ("scope", "endpoint", "expires")}
+            return self._tell(device_create(name=name, **rights(**said)))
+        if action == "list":
+            return "\n".join(_line(device) for device in Device.objects.all())
+        device = device_get(name=name)
+        if action == "rotate":
+            return self._tell(device_rotate(device=device, overlap_s=options["overlap_s"]))
+        change = device_disable if action == "disable" else device_enable
+        change(device=device)
+        return _line(device)
+
+    def _tell(self, issued: Issued) -> str:
+        self.stdout.write("Keep this credential: it can't be shown again.")
+        return issued.token
+
+
+def _line(device: Device) -> str:
+    return f"{device.name}  {f'disabled {device.disabled_at:%Y-%m-%d %H:%M} UTC' if device.disabled_at else 'enabled'}"

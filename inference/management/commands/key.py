@@ -1,0 +1,55 @@
+"""`manage.py key`: credentials of services, and what exists of all."""
+
+import argparse
+from typing import Any
+
+from django.utils import timezone
+
+from inference.management.command import RegistryCommand, add_rights, rights
+from inference.models import Credential, Scope
+from inference.selectors import credential_get
+from inference.services import credential_create, credential_revoke
+
+
+class Command(RegistryCommand):
+    """Keys."""
+
+    help = "Make keys for programs, revoke credentials of programs and devices, list them."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """What it takes."""
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        create = actions.add_parser("create", help="a key for a program; it is the last line of the output")
+        create.add_argument("name", help="the program's name")
+        add_rights(create, scopes=f"{Scope.PREDICT},{Scope.READ}")
+        revoke = actions.add_parser("revoke", help="end a credential; its open sockets close within 5 s")
+        revoke.add_argument("prefix", help="the 8 characters after ft_")
+        actions.add_parser("list", help="all credentials, without their secrets")
+
+    def run(self, *, action: str, name: str = "", prefix: str = "", **options: Any) -> str | None:
+        """Do what the action says."""
+        if action == "create":
+            said = {key: options[key] for key in ("scope", "endpoint", "expires")}
+            issued = credential_create(service=name, **rights(**said))
+            self.stdout.write("Keep this key: it can't be shown again.")
+            return issued.token
+        if action == "revoke":
+            credential = credential_get(prefix=prefix)
+            credential_revoke(credential=credential)
+            return _line(credential)
+        credentials = Credential.objects.select_related("device").prefetch_related("endpoints")
+        return "\n".join(_line(credential) for credential in credentials)
+
+
+def _line(credential: Credential) -> str:
+    endpoints = ",".join(endpoint.slug for endpoint in credential.endpoints.all()) or "all endpoints"
+    return f"{credential}  {','.join(credential.scopes)}  {endpoints}  {_state(credential)}"
+
+
+def _state(credential: Credential) -> str:
+    if credential.revoked_at is not None:
+        return f"revoked {credential.revoked_at:%Y-%m-%d %H:%M} UTC"
+    if credential.expires_at is None:
+        return "good"
+    over = credential.expires_at <= timezone.now()
+    return f"{'expired' if over else 'good until'} {credential.expires_at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,28 @@
+"""Everything that changes the registry: endpoints and versions, what is live, devices and credentials.
+
+Each function is one transaction. What may change what is decided by its caller; that a change is right is decided
+here and, for history, by the database.
+"""
+
+from inference.services.credentials import Issued, credential_create, credential_revoke, credential_rotate
+from inference.services.deployments import version_deploy
+from inference.services.devices import device_create, device_disable, device_enable, device_rotate
+from inference.services.releases import Released, release_deploy
+from inference.services.versions import version_publish, version_pull, version_verify
+
+__all__ = [
+    "Issued",
+    "Released",
+    "credential_create",
+    "credential_revoke",
+    "credential_rotate",
+    "device_create",
+    "device_disable",
+    "device_enable",
+    "device_rotate",
+    "release_deploy",
+    "version_deploy",
+    "version_publish",
+    "version_pull",
+    "version_verify",
+]

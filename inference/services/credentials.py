@@ -1,0 +1,94 @@
+"""Credentials: made, rotated, revoked. The token is told once, to whoever asked for it, and kept nowhere."""
+
+import datetime
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+
+from inference.models import Credential, Device, Endpoint
+from inference.tokens import new_secret
+
+
+class Issued(NamedTuple):
+    """A new credential and its token, which can't be told again."""
+
+    credential: Credential
+    token: str
+
+
+@transaction.atomic
+def credential_create(
+    *,
+    device: Device | None = None,
+    service: str = "",
+    scopes: Iterable[str],
+    endpoints: Iterable[Endpoint] = (),
+    expires_at: datetime.datetime | None = None,
+    created_by: AbstractBaseUser | None = None,
+) -> Issued:
+    """Make a credential of a device, or of a service by its name.
+
+    Args:
+        endpoints: the ones it may use; none = all.
+
+    Raises:
+        ValidationError: both or neither of device and service, no scope, or one that is not known.
+    """
+    token, prefix, sha256 = new_secret()
+    credential = Credential(
+        prefix=prefix,
+        secret_sha256=sha256,
+        device=device,
+        service=service,
+        scopes=sorted(set(scopes)),
+        expires_at=expires_at,
+        created_by=created_by,
+    )
+    credential.full_clean()
+    credential.save()
+    credential.endpoints.set(endpoints)
+    return Issued(credential, token)
+
+
+@transaction.atomic
+def credential_rotate(
+    *, credential: Credential, overlap_s: float, created_by: AbstractBaseUser | None = None
+) -> Issued:
+    """Make a credential with the same rights; the old one ends after an overlap, or at its own end if that is sooner.
+
+    Args:
+        overlap_s: how long both are good, in seconds; 0 revokes the old one at once.
+    """
+    # Locked, so that two rotations at once make a chain and not two heirs with the old one's full life.
+    old = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
+    issued = credential_create(
+        device=old.device,
+        service=old.service,
+        scopes=old.scopes,
+        endpoints=old.endpoints.all(),
+        expires_at=old.expires_at,
+        created_by=created_by,
+    )
+    credential_retire(credential=old, overlap_s=overlap_s)
+    return issued
+
+
+def credential_retire(*, credential: Credential, overlap_s: float) -> None:
+    """End a credential after `overlap_s` seconds, never later than it would end anyway; 0 revokes it."""
+    if overlap_s <= 0:
+        credential_revoke(credential=credential)
+        return
+    end = timezone.now() + datetime.timedelta(seconds=overlap_s)
+    if credential.expires_at is None or credential.expires_at > end:
+        credential.expires_at = end
+        credential.save(update_fields=["expires_at"])
+
+
+def credential_revoke(*, credential: Credential) -> None:
+    """End a credential for good. Its open sockets close within 5 s."""
+    if credential.revoked_at is None:
+        credential.revoked_at = timezone.now()
+        credential.save(update_fields=["revoked_at"])

@@ -1,0 +1,81 @@
+"""Credentials: made, rotated and revoked, and what is stored of them."""
+
+import datetime
+import hashlib
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from inference.models import Credential, Device, Endpoint
+from inference.services import credential_create, credential_revoke, credential_rotate
+
+pytestmark = pytest.mark.django_db
+
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def endpoint():
+    return Endpoint.objects.create(slug="flow", name="Flow", folder="flow", signature={}, signature_digest="-")
+
+
+def test_only_the_digest_of_a_token_is_stored():
+    issued = credential_create(service="report", scopes=["predict", "read"])
+    stored = Credential.objects.get()
+    assert bytes(stored.secret_sha256) == hashlib.sha256(issued.token.encode()).digest()
+    secret = issued.token.rsplit("_", 1)[1]
+    assert not any(secret in str(value) for value in Credential.objects.values_list().get())
+    assert stored.scopes == ["predict", "read"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"service": "report", "scopes": []},
+        {"service": "report", "scopes": ["fly"]},
+        {"service": "", "scopes": ["predict"]},
+    ],
+)
+def test_a_credential_without_owner_or_known_scopes_is_refused(said):
+    with pytest.raises(ValidationError):
+        credential_create(**said)
+
+
+def test_a_credential_belongs_to_a_device_or_to_a_service_not_both():
+    with pytest.raises(ValidationError):
+        credential_create(device=Device.objects.create(name="pump"), service="report", scopes=["predict"])
+
+
+def test_a_rotated_credential_has_the_same_rights_and_the_old_one_an_end(endpoint):
+    old, _ = credential_create(service="report", scopes=["predict", "read"], endpoints=[endpoint])
+    new = credential_rotate(credential=old, overlap_s=3600).credential
+    assert (new.scopes, new.service, list(new.endpoints.all())) == (old.scopes, "report", [endpoint])
+    assert new.expires_at is None
+    old.refresh_from_db()
+    assert timezone.now() < old.expires_at <= timezone.now() + HOUR
+    assert old.revoked_at is None
+
+
+def test_an_overlap_never_lengthens_a_life():
+    soon = timezone.now() + HOUR / 2
+    old, _ = credential_create(service="report", scopes=["predict"], expires_at=soon)
+    credential_rotate(credential=old, overlap_s=7200)
+    old.refresh_from_db()
+    assert old.expires_at == soon
+
+
+def test_a_rotation_without_overlap_revokes_the_old_one():
+    old, _ = credential_create(service="report", scopes=["predict"])
+    credential_rotate(credential=old, overlap_s=0)
+    old.refresh_from_db()
+    assert old.revoked_at is not None
+
+
+def test_revoking_twice_keeps_the_first_time():
+    credential, _ = credential_create(service="report", scopes=["predict"])
+    credential_revoke(credential=credential)
+    first = credential.revoked_at
+    credential_revoke(credential=credential)
+    credential.refresh_from_db()
+    assert credential.revoked_at == first
