@@ -81,10 +81,13 @@ def expire(retention_days: int, *, now: datetime.datetime | None = None) -> list
 
 
 def stray_rows() -> int:
-    """How many predictions lie in the default partition, counted up to 1,000. Anything but 0 is an alarm."""
+    """How many predictions lie in the default partition, counted up to 1,000. Anything but 0 is logged as an error."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM {DEFAULT} LIMIT 1000) AS stray")
-        return cursor.fetchone()[0]
+        count = cursor.fetchone()[0]
+    if count:
+        logger.error("predictions_in_the_default_partition", rows=count)
+    return count
 
 
 def _create(day: datetime.date) -> bool:
