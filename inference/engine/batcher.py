@@ -97,17 +97,29 @@ class Batcher:
         return jobs
 
     def _outcomes(self, rows: Sequence[Row]) -> Sequence[Outcome]:
-        """Predict all rows; when the model raises, halve until the row that made it raise is alone."""
+        """Predict all rows; where the model raises, find the rows that make it raise and spare the others."""
         try:
-            outputs = self.model.predict(rows)
-            if len(outputs) != len(rows):
-                raise RuntimeError(f"{len(rows)} rows went in and {len(outputs)} outputs came out")
+            return self._predict(rows)
         except Exception:
-            if len(rows) == 1:
-                logger.exception("the model raised", version=self.model.tag)
-                return [ModelError(self.model.tag)]
-            middle = len(rows) // 2
-            return [*self._outcomes(rows[:middle]), *self._outcomes(rows[middle:])]
+            logger.exception("the model raised", version=self.model.tag, rows=len(rows))
+            return self._halved(rows)
+
+    def _halved(self, rows: Sequence[Row]) -> Sequence[Outcome]:
+        if len(rows) == 1:
+            return [ModelError(self.model.tag)]
+        middle = len(rows) // 2
+        outcomes: list[Outcome] = []
+        for half in (rows[:middle], rows[middle:]):
+            try:
+                outcomes += self._predict(half)
+            except Exception:  # noqa: BLE001 - logged for the whole batch
+                outcomes += self._halved(half)
+        return outcomes
+
+    def _predict(self, rows: Sequence[Row]) -> list[str]:
+        outputs = self.model.predict(rows)
+        if len(outputs) != len(rows):
+            raise RuntimeError(f"{len(rows)} rows went in and {len(outputs)} outputs came out")
         return outputs
 
     def _run_in_thread(self, jobs: list[Job], rows: Sequence[Row]) -> None:

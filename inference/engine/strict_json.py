@@ -86,13 +86,13 @@ def _bounded_int(digits: str) -> int:
 
 
 def _check_depth(value: object, max_depth: int) -> None:
-    level = [value]
-    for _ in range(max_depth + 1):
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(max_depth):
         level = [
             child
             for parent in level
-            if isinstance(parent, list | dict)
             for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, list | dict)
         ]
         if not level:
             return
