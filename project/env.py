@@ -113,10 +113,16 @@ def _list(env: environ.Env, name: str) -> tuple[str, ...]:
 
 def _url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str) -> str:
     url = env.str(name, default="") or default
-    if urlsplit(url).scheme not in schemes:
+    scheme, found, _ = url.partition("://")
+    # The value may hold a password, so only its scheme is repeated.
+    if not found or scheme not in schemes:
         expected = " or ".join(f"{scheme}://" for scheme in schemes)
-        # The value may hold a password, so only its scheme is repeated.
-        raise ImproperlyConfigured(f"{name} must start with {expected}; it starts with {url.split(':')[0]!r}.")
+        came = f"it starts with {scheme!r}" if found else "it has no scheme"
+        raise ImproperlyConfigured(f"{name} must start with {expected}; {came}.")
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must have a host and a port number that can be read, or none.") from error
     return url
 
 

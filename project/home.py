@@ -78,11 +78,19 @@ class Home:
         """
         self.make()
         lock = self._lock_file()
+        try:
+            self._wait_for(lock, patience_s)
+        except HomeError:
+            lock.close()
+            raise
+        self._lock = lock
+
+    def _wait_for(self, lock: IO[str], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                return
             except BlockingIOError:
                 # Whoever asks `held` holds it for an instant.
                 if time.monotonic() > deadline:
@@ -90,7 +98,6 @@ class Home:
                         f"Foretell already runs on {self.path}. Stop it first, or give another FORETELL_HOME and PORT."
                     ) from None
                 time.sleep(0.05)
-        self._lock = lock
 
     def release(self) -> None:
         """Let others take it."""

@@ -1,0 +1,118 @@
+"""The environment, read once, with its variables' names in every refusal."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from project import env
+from project.home import Home
+
+
+@pytest.fixture
+def given(tmp_path):
+    """The smallest environment that does not touch the real state folder."""
+    return {"FORETELL_HOME": str(tmp_path / "home")}
+
+
+def test_the_defaults_serve_one_machine(given):
+    read = env.load(given)
+    assert (read.host, read.port, read.web_concurrency, read.debug, read.demo) == ("127.0.0.1", 8000, 1, False, True)
+    assert read.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
+    assert (read.database_given, read.redis_given) == (False, False)
+    assert len(read.secret_key) > 60
+
+
+def test_values_are_read(given, tmp_path):
+    read = env.load(
+        given
+        | {
+            "HOST": "0.0.0.0",
+            "PORT": "80",
+            "WEB_CONCURRENCY": "4",
+            "DATABASE_URL": "postgres://me@db/foretell",
+            "REDIS_URL": "rediss://cache/0",
+            "SECRET_KEY": "s",
+            "DEBUG": "on",
+            "ALLOWED_HOSTS": "a.example, b.example",
+            "CSRF_TRUSTED_ORIGINS": "https://a.example",
+            "ADMIN_PASSWORD": "p",
+            "DEMO": "0",
+        }
+    )
+    assert (read.host, read.port, read.web_concurrency, read.debug, read.demo) == ("0.0.0.0", 80, 4, True, False)
+    assert (read.database_url, read.redis_url) == ("postgres://me@db/foretell", "rediss://cache/0")
+    assert (read.database_given, read.redis_given) == (True, True)
+    assert (read.secret_key, read.admin_password) == ("s", "p")
+    assert (read.allowed_hosts, read.csrf_trusted_origins) == (("a.example", "b.example"), ("https://a.example",))
+    assert read.home == tmp_path / "home"
+
+
+def test_an_empty_value_means_not_given(given):
+    read = env.load(given | {"PORT": "", "DATABASE_URL": "", "DEMO": "", "ADMIN_PASSWORD": ""})
+    assert (read.port, read.database_given, read.demo, read.admin_password) == (8000, False, True, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PORT", "http", "PORT must be a whole number from 1 to 65535; it is 'http'."),
+        ("PORT", "0", "PORT must be a whole number from 1 to 65535; it is '0'."),
+        ("PORT", "65536", "PORT must be a whole number from 1 to 65535; it is '65536'."),
+        ("PORT", "²", "PORT must be a whole number from 1 to 65535; it is '²'."),
+        ("WEB_CONCURRENCY", "-1", "WEB_CONCURRENCY must be a whole number from 1 to 64; it is '-1'."),
+        ("DEBUG", "maybe", "DEBUG must be 1 or 0; it is 'maybe'."),
+        ("DEMO", "2", "DEMO must be 1 or 0; it is '2'."),
+        (
+            "REDIS_URL",
+            "memcached://x",
+            "REDIS_URL must start with redis:// or rediss:// or unix://; it starts with 'memcached'.",
+        ),
+        ("REDIS_URL", "redis://h:port/0", "REDIS_URL must have a host and a port number that can be read, or none."),
+        ("REDIS_URL", "redis://[::1/0", "REDIS_URL must have a host and a port number that can be read, or none."),
+        ("REDIS_URL", "cache:6379", "REDIS_URL must start with redis:// or rediss:// or unix://; it has no scheme."),
+        (
+            "DATABASE_URL",
+            "sqlite:///x",
+            "DATABASE_URL must start with postgres:// or postgresql://; it starts with 'sqlite'.",
+        ),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(given, name, value, expected):
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.load(given | {name: value})
+    assert str(refused.value) == expected
+
+
+@pytest.mark.parametrize("url", ["mysql://me:hunter2@db/x", "hunter2", "//me:hunter2@db", "postgres//me:hunter2@db/x"])
+def test_a_password_in_a_bad_address_is_not_repeated(given, url):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must start with") as refused:
+        env.load(given | {"DATABASE_URL": url})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_state_folder_that_cannot_be_used_is_refused_by_its_name(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ImproperlyConfigured, match="FORETELL_HOME must be a folder that can be written"):
+        env.load({"FORETELL_HOME": str(tmp_path / "file")})
+
+
+def test_the_addresses_of_a_running_up_are_found(given, tmp_path):
+    home = Home(tmp_path / "home")
+    home.hold()
+    home.publish({"database_url": "postgresql://elsewhere/x", "redis_url": "unix:///elsewhere.sock"})
+    read = env.load(given)
+    assert (read.database_url, read.redis_url) == ("postgresql://elsewhere/x", "unix:///elsewhere.sock")
+    assert not read.database_given
+    home.release()
+    assert "elsewhere" not in env.load(given).database_url
+
+
+def test_a_socket_folder_reaches_django():
+    said = env.database("postgresql://postgres@/foretell?host=/a%20b/run&port=5432")
+    assert (said["NAME"], said["USER"], said["HOST"]) == ("foretell", "postgres", "")
+    assert said["OPTIONS"]["host"] == "/a b/run"
+    assert said["OPTIONS"]["connect_timeout"] == "5"
+
+
+def test_celery_spells_a_socket_in_its_own_way():
+    assert env.celery_broker("unix:///run/x.sock") == "redis+socket:///run/x.sock"
+    assert env.celery_broker("rediss://cache/0") == "rediss://cache/0"
