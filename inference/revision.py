@@ -14,7 +14,7 @@ from inference.database import Database, DatabaseUnavailable
 
 POLL_S = 1.0
 STALE_AFTER_S = 30.0
-"""A process that could not look for this long no longer knows what is live (DESIGN 4.10)."""
+"""A process that could not look for this long no longer knows what is live."""
 
 logger = structlog.get_logger(__name__)
 
@@ -25,11 +25,15 @@ class Revision:
     Args:
         database: where the row is.
         poll_s: seconds between two looks.
+        clock: seconds that only rise.
     """
 
-    def __init__(self, database: Database, *, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, database: Database, *, poll_s: float = POLL_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
         self._poll_s = poll_s
+        self._clock = clock
         self._number: int | None = None
         self._seen_at_s: float | None = None
         self._failing = False
@@ -39,7 +43,7 @@ class Revision:
     @property
     def stale(self) -> bool:
         """Whether the row was never seen, or not for 30 s."""
-        return self._seen_at_s is None or time.monotonic() - self._seen_at_s > STALE_AFTER_S
+        return self._seen_at_s is None or self._clock() - self._seen_at_s > STALE_AFTER_S
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on the event loop, without waiting, whenever the number has changed.
@@ -81,7 +85,7 @@ class Revision:
             return
         self._failing = False
         number = rows[0][0] if rows else 0
-        self._seen_at_s = time.monotonic()
+        self._seen_at_s = self._clock()
         if number == self._number:
             return
         self._number = number

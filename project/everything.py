@@ -93,8 +93,8 @@ class Everything:
         supervisor.start(web, ready=lambda: probes.ready(self._url, self._environment.allowed_hosts))
         if self._environment.demo:
             progress.begin("Simulated devices")
-            credential = {"FORETELL_CREDENTIAL": self._result["demo"]}
-            supervisor.start(self._django("simulate", "simulate", "--url", self._url, env=credential))
+            credentials = {"FORETELL_CREDENTIALS": ",".join(self._result["demo"])}
+            supervisor.start(self._django("simulate", "simulate", "--url", self._url, env=credentials))
 
     def _start_servers(self, supervisor: Supervisor, progress: Progress) -> None:
         """Start those of the two servers whose address is not given."""

@@ -16,6 +16,7 @@ from inference.services import device_create, device_rotate
 from project.home import Home
 
 ADMIN = "admin"
+DEMO_DEVICES = 4
 PREFERRED = "shuttle-fault"
 """The endpoint of the lines to paste, when it is live."""
 
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         self._tell(step="Admin and credentials")
         result = {"password": admin_ensure(), "visitor": _token("visitor"), "example": example()}
         if settings.ENVIRONMENT.demo:
-            result["demo"] = _token("demo")
+            result["demo"] = [_token(f"demo-{number}") for number in range(1, DEMO_DEVICES + 1)]
         self._tell(result=result)
 
     def _tell(self, **said: Any) -> None:
