@@ -4,7 +4,7 @@ Its table is read from the URLconf once: every route whose view is an `ExpressVi
 `/api/` there belongs to Django; what stands nowhere there is answered here, by a problem document.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -61,16 +61,23 @@ def claims(path: str) -> bool:
     return path.startswith(_API) and not _is_django(path)
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> bool | None:
-    """Answer an HTTP request, or return False for a path that is not ours: nothing was received or sent then."""
-    found = _match(scope["path"])
+def application(scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[bool | None]:
+    """Answer an HTTP request; gives False for a path that is not ours: nothing was received or sent then.
+
+    Await it like any ASGI application.
+    """
+    path = scope["path"]
+    found = _match(path)
     if found is None:
-        if not scope["path"].startswith(_API) or _is_django(scope["path"]):
-            return False
+        if not path.startswith(_API) or _is_django(path):
+            return _not_ours()
         found = UnknownPathView, _NOTHING
     view, arguments = found
-    await view.serve(scope, receive, send, arguments)
-    return None
+    return view.serve(scope, receive, send, arguments)
+
+
+async def _not_ours() -> bool:
+    return False
 
 
 def _match(path: str) -> Match | None:

@@ -34,13 +34,15 @@ def headers(request_id: str, length: int, media_type: bytes) -> list[tuple[bytes
         (b"content-length", b"%d" % length),
         (b"x-request-id", request_id.encode()),
         (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
     ]
 
 
 async def deliver(reply: Reply, request_id: str, method: str, receive: Any, send: Any) -> None:
     """Send a reply through an ASGI server; the body stays away from an answer to HEAD."""
     listed = [*headers(request_id, len(reply.body), reply.media_type), *reply.headers]
+    if method != "POST":
+        # The answer to a POST is not kept by any cache that is not told to.
+        listed.append((b"cache-control", b"no-store"))
     if reply.closes:
         listed.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": listed})

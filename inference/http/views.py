@@ -70,7 +70,7 @@ class ExpressView(APIView):
             answer = await cls().answer(request, arguments)
         except ClientGoneError:
             return
-        if type(answer) is bytes and request.method != "HEAD":
+        if type(answer) is bytes and request.method == "POST":
             listed = headers(request.id, len(answer), JSON)
             await send({"type": "http.response.start", "status": 200, "headers": listed})
             await send({"type": "http.response.body", "body": answer})
