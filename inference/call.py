@@ -62,12 +62,14 @@ class Call:
 
     `done` is called exactly once, on the event loop, when the answers may leave. Then either `error` says why none
     may, or `outcomes` has an output (JSON text) or an error for each instance, `ids` their predictions' ids, and
-    `stored` whether they are committed.
+    `stored` whether they are committed. A `whole` call is answered by one status: an instance that fails fails all of
+    them, and they are stored so.
     """
 
     __slots__ = (
         "_path",
         "_settled",
+        "_whole",
         "audit",
         "done",
         "error",
@@ -95,8 +97,10 @@ class Call:
         done: "Callable[[Call], None]",
         give_up_at: float,
         participants: Sequence[Participant] = (),
+        whole: bool = False,
     ) -> None:
         self._path = path
+        self._whole = whole
         self.audit = audit
         self.version = version
         self.origin = origin
@@ -120,6 +124,8 @@ class Call:
 
     def predicted(self, outcomes: Sequence[Outcome]) -> None:
         """Take the batch's outcomes and go on to storing them, or to answering."""
+        if self._whole and (failed := next((one for one in outcomes if not isinstance(one, str)), None)):
+            outcomes = [failed] * len(outcomes)
         self.outcomes = outcomes
         self.ids = [ids.prediction_id() for _ in outcomes]
         self._path.store(self)

@@ -80,11 +80,13 @@ class Predictor:
         caller: Caller,
         source: Source,
         request_id: str,
+        whole: bool = False,
     ) -> list[Answer]:
         """Predict instances and wait for the answers, in their order.
 
         Args:
             version: the version that answers, whose signature made the rows; by default the champion.
+            whole: one instance that fails fails them all, in what is stored too.
 
         Raises:
             ModelUnavailable: there is no champion.
@@ -106,6 +108,7 @@ class Predictor:
             instances=instances,
             done=lambda _: None if finished.done() else finished.set_result(None),
             give_up_at=loop.time() + REST_GIVE_UP_S,
+            whole=whole,
         )
         self.submit(call)
         await finished

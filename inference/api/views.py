@@ -73,6 +73,7 @@ class PredictView(ExpressView):
             caller=request.auth,
             source=Source.REST,
             request_id=request.id,
+            whole=True,
         )
         return f'{{"predictions":[{",".join(map(_shown, answers))}],"request_id":"{request.id}"}}'.encode()
 
