@@ -32,7 +32,8 @@ logger = structlog.get_logger(__name__)
 URN = "urn:foretell:error:"
 MAX_LISTED = 1000
 """How many bad fields `errors` names at most; `detail` says so when there are more."""
-_EXTENSIONS = ("limit", "accepted")
+_MAX_NAME = 256
+_EXTENSIONS = ("limit", "accepted", "supported")
 _RETRY_AFTER_S = {"storage_full": 30, "model_unavailable": 2, "audit_unavailable": 2}
 
 
@@ -57,7 +58,7 @@ def document(error: ForetellError, request_id: str) -> dict[str, Any]:
         "type": URN + error.code,
         "title": meaning.title,
         "status": meaning.status,
-        "detail": str(error),
+        "detail": _sendable(str(error)),
         "code": error.code,
         "request_id": request_id,
     }
@@ -70,12 +71,17 @@ def document(error: ForetellError, request_id: str) -> dict[str, Any]:
 
 
 def pointer(path: tuple[str | int, ...]) -> str:
-    """A path as a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """A path as a JSON Pointer (RFC 6901); names no one would give are cut short."""
+    return "".join("/" + _sendable(str(part)[:_MAX_NAME]).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def _listed(problem: Problem) -> dict[str, str]:
-    return {"pointer": pointer(problem.path), "code": problem.code, "detail": problem.detail}
+    return {"pointer": pointer(problem.path), "code": problem.code, "detail": _sendable(problem.detail)}
+
+
+def _sendable(text: str) -> str:
+    """A text that may repeat what came, without halves of surrogate pairs, which UTF-8 has no bytes for."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _headers(error: ForetellError) -> tuple[tuple[bytes, bytes], ...]:

@@ -29,6 +29,10 @@ REGISTER: dict[str, Meaning] = {
     "incomplete_upload": Meaning(400, "The body did not arrive completely"),
     "bad_host": Meaning(400, "This server does not answer to that host name"),
     "headers_too_large": Meaning(431, "The headers are too large"),
+    # The handshake of a stream
+    "bad_epoch": Meaning(400, "The epoch can't name a numbering"),
+    "bad_subprotocol": Meaning(400, "No offered subprotocol is spoken here"),
+    "origin_not_allowed": Meaning(403, "Pages of that origin may not connect"),
     # Who asks
     "missing_token": Meaning(401, "No credential"),
     "invalid_token": Meaning(401, "The credential is not valid"),
