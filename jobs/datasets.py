@@ -181,12 +181,15 @@ def _value(one: Input, cell: Any, missing: Sequence[str]) -> Any:
         return None
     if one.dtype == "string":
         return str(cell)
-    if isinstance(cell, str):
-        try:
-            return float(cell) if one.dtype == "float" else int(cell)
-        except ValueError:
-            return cell
-    return float(cell) if one.dtype == "float" else int(cell)
+    try:
+        return float(cell) if one.dtype == "float" else int(cell)
+    except ValueError:
+        pass
+    try:
+        # A whole number written as 12.0: the signature takes it, and refuses 12.5.
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 def _targets(signature: Signature, source: Source, table: pd.DataFrame, place: str) -> list[Target]:

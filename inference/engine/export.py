@@ -1,7 +1,11 @@
 """From a fitted scikit-learn pipeline to ONNX. Whether the result is equal is for `parity` to find out."""
 
+import copy
 import warnings
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from inference.engine.runtimes import MATRIX, OUTPUTS
 from inference.engine.signature import Signature
@@ -26,6 +30,7 @@ def to_onnx(estimator: Any, signature: Signature) -> bytes:
     from skl2onnx import convert_sklearn
     from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 
+    estimator = _with_float32_thresholds(copy.deepcopy(estimator))
     wanted = OUTPUTS[signature.output.kind]
     options = {id(estimator): {"zipmap": False}} if signature.output.kind == "classification" else None
     try:
@@ -47,6 +52,42 @@ def to_onnx(estimator: Any, signature: Signature) -> bytes:
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise NotConvertible(f"no converter: {type(error).__name__}: {first[:200]}") from error
+
+
+def _with_float32_thresholds(estimator: Any) -> Any:
+    """The estimator, the thresholds of its histogram trees rounded down to float32.
+
+    Those trees compare in float64, half way between two training values. The converter rounds the threshold to the
+    nearest float32: a reading just above it then lies on it and goes the other way. For float32 readings, `x <= t` and
+    `x <= t rounded down` are the same.
+    """
+    for part in _parts(estimator, set()):
+        for predictor in (tree for trees in getattr(part, "_predictors", ()) for tree in trees):
+            exact = predictor.nodes["num_threshold"]
+            with np.errstate(over="ignore"):
+                rounded = exact.astype(np.float32)
+            above = rounded > exact
+            rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+            predictor.nodes["num_threshold"] = rounded
+    return estimator
+
+
+def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Every object an estimator is made of, however deep in steps, lists and dicts."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, dict):
+        inside = list(value.values())
+    elif isinstance(value, list | tuple):
+        inside = list(value)
+    elif hasattr(value, "get_params") and hasattr(value, "__dict__"):
+        yield value
+        inside = list(vars(value).values())
+    else:
+        return
+    for one in inside:
+        yield from _parts(one, seen)
 
 
 def _inputs(signature: Signature) -> list[tuple[str, Any]]:

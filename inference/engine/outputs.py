@@ -35,7 +35,7 @@ def encode(output: Output, scores: Scores) -> list[str]:
         NotFinite: a score is NaN or infinite.
     """
     # The sum of finite scores may overflow to infinity, so only a suspicion is looked at closely.
-    if not math.isfinite(scores.sum()) and not np.isfinite(scores).all():
+    if not math.isfinite(scores.sum(dtype=np.float64)) and not np.isfinite(scores).all():
         raise NotFinite("The model answered with a number that is not finite.")
     return _ENCODERS[output.kind](output, scores)
 
