@@ -160,9 +160,11 @@ class Recorder:
         while (group := self._next_group()) is not None:
             try:
                 attempt = Attempt(group, self._kinds, self, before=_FILL if self._full else None)
-            except Exception as error:
+            except UnicodeEncodeError:
+                self._isolate(group, "a text is not Unicode")
+            except Exception:
                 logger.exception("group_not_expressible", entries=len(group.entries))
-                self._isolate(group, repr(error))
+                self._isolate(group, "it can't be written as SQL")
             else:
                 writer.begin(attempt)
                 return
@@ -232,7 +234,8 @@ class Recorder:
         else:
             for entry in group.entries:
                 logger.error("prediction_not_storable", request_id=entry.request_id, reason=reason)
-                self._fail(entry, Internal(entry.request_id))
+                # Later, since the group before this one may not have been told yet.
+                self._loop.call_soon(self._fail, entry, Internal(entry.request_id))
 
     def _release(self, group: Group) -> None:
         """Tell the entries of a stored group, in order."""
