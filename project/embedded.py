@@ -236,8 +236,20 @@ def _end_predecessors(
             if process.name() == program and mine(process):
                 process.send_signal(stop_signal)
                 found.append(process)
-    _, alive = psutil.wait_procs(found, timeout_s)
-    for process in alive:
-        with suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(alive, timeout_s)
+    deadline = time.monotonic() + timeout_s
+    while any(_runs(process) for process in found):
+        if time.monotonic() > deadline + timeout_s:
+            raise EmbeddedError(f"A {program} of an earlier start can't be ended: process {found[0].pid}.")
+        if time.monotonic() > deadline:
+            for process in found:
+                with suppress(psutil.Error):
+                    process.kill()
+        time.sleep(0.01)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it does anything still. In a container where nobody reaps orphans, they stay as zombies."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

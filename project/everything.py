@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import sys
 from contextlib import ExitStack
 from typing import Any
@@ -94,7 +95,7 @@ class Everything:
         if self._environment.demo:
             progress.begin("Simulated devices")
             credentials = {"FORETELL_CREDENTIALS": ",".join(self._result["demo"])}
-            supervisor.start(self._django("simulate", "simulate", "--url", self._url, env=credentials))
+            supervisor.start(self._django("simulate", "simulate", "--url", self._url, env=credentials), vital=False)
 
     def _start_servers(self, supervisor: Supervisor, progress: Progress) -> None:
         """Start those of the two servers whose address is not given."""
@@ -125,7 +126,16 @@ class Everything:
             "PYTHONUNBUFFERED": "1",
         }
         log = environment.home / "logs" / f"{name}.log"
-        return Part(name=name, argv=argv, log=log, env=given | (env or {}), cwd=BASE_DIR, grace_s=grace_s)
+        return Part(
+            name=name,
+            argv=argv,
+            log=log,
+            env=given | (env or {}),
+            cwd=BASE_DIR,
+            grace_s=grace_s,
+            # When this process was killed, so were the servers: there is nothing left to finish in good order.
+            orphan_signal=signal.SIGKILL,
+        )
 
     def _django(self, name: str, *command: str, env: dict[str, str] | None = None, grace_s: float = 10.0) -> Part:
         return self._part(name, sys.executable, str(BASE_DIR / "manage.py"), *command, env=env, grace_s=grace_s)
@@ -168,10 +178,11 @@ def _websocket_line(url: str, example: dict[str, Any], token: str) -> str:
     """A command that opens a stream, sends one reading and prints what comes."""
     address = f"{url.replace('http', 'ws', 1)}/ws/v1/endpoints/{example['endpoint']}/stream?hello=short"
     message = json.dumps({"features": example["features"]}, separators=(",", ":"))
+    # One statement, for one line: a `with` can't stand behind an import, and the client wants to be left.
     program = (
-        "from websockets.sync.client import connect; "
-        f's = connect("{address}", additional_headers={{"Authorization": "Bearer {token}"}}); '
-        f"print(s.recv()); s.send({json.dumps(message)}); print(s.recv()); s.close()"
+        f'with __import__("websockets.sync.client").sync.client.connect("{address}", '
+        f'additional_headers={{"Authorization": "Bearer {token}"}}) as stream: '
+        f"print(stream.recv()); stream.send({json.dumps(message)}); print(stream.recv())"
     )
     return shlex.join([sys.executable, "-c", program])
 
@@ -180,4 +191,4 @@ def _curl_line(url: str, example: dict[str, Any], token: str) -> str:
     """A command that asks for one prediction."""
     body = json.dumps({"features": example["features"]}, separators=(",", ":"))
     headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
-    return shlex.join(["curl", f"{url}/api/v1/endpoints/{example['endpoint']}/predict", *headers, "-d", body])
+    return shlex.join(["curl", "-sS", f"{url}/api/v1/endpoints/{example['endpoint']}/predict", *headers, "-d", body])

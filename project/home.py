@@ -44,10 +44,13 @@ class Home:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def secret(self, name: str) -> str:
+    def secret(self, name: str, *, random_bytes: int = 48) -> str:
         """A secret made once and kept in a file of that name, readable by its owner only.
 
         Processes that start together get the same one: it is written aside and linked into place, which only one can.
+
+        Args:
+            random_bytes: how many it is made of; as text it is a third longer.
 
         Raises:
             HomeError: the folder can't be used.
@@ -61,7 +64,7 @@ class Home:
             self.make()
             aside = kept.with_name(f".{name}.{secrets.token_hex(8)}")
             try:
-                _write_private(aside, secrets.token_urlsafe(50))
+                _write_private(aside, secrets.token_urlsafe(random_bytes))
                 with suppress(FileExistsError):
                     os.link(aside, kept)
             finally:

@@ -61,7 +61,8 @@ class Config(uvicorn.Config):
     def load(self) -> None:
         """Load the application, in the process that serves it."""
         if multiprocessing.parent_process() is not None:
-            dies_with_parent(signal.SIGTERM, multiprocessing.parent_process().pid)()
+            # At once: as long as one of them drains, a new start finds the port taken.
+            dies_with_parent(signal.SIGKILL, multiprocessing.parent_process().pid)()
         super().load()
 
 

@@ -46,6 +46,7 @@ class _Running:
 
     part: Part
     before: Callable[[], None]
+    vital: bool = True
     process: subprocess.Popen[bytes] | None = None
     restart_at: float = 0.0
     deaths: deque[float] = field(default_factory=deque)
@@ -117,6 +118,7 @@ class Supervisor:
         *,
         ready: Callable[[], bool] = lambda: True,
         before: Callable[[], None] = lambda: None,
+        vital: bool = True,
         timeout_s: float = 60.0,
     ) -> None:
         """Start a part and wait until it is ready; from then on it is kept running.
@@ -124,12 +126,14 @@ class Supervisor:
         Args:
             ready: asked again and again; may take a second.
             before: called before each start, also before a later one.
+            vital: the others can't do without it. One that is not vital may end by itself (exit code 0), and is left
+                alone when it keeps dying.
 
         Raises:
             PartFailed: it ended before it was ready, or is not ready in time.
             Stopped: a signal came.
         """
-        running = _Running(part, before)
+        running = _Running(part, before, vital)
         running.spawn()
         self._parts.append(running)
         deadline = time.monotonic() + timeout_s
@@ -199,6 +203,12 @@ class Supervisor:
         running.deaths.append(now)
         while running.deaths[0] < now - WINDOW_S:
             running.deaths.popleft()
+        if not running.vital and (code == 0 or len(running.deaths) >= DEATHS):
+            running.restart_at = float("inf")
+            self._say(
+                f"{running.part.name} has ended ({_said(code)}) and is not started again. Log: {running.part.log}"
+            )
+            return
         if len(running.deaths) >= DEATHS:
             raise PartFailed(f"{running.part.name} keeps dying, last with {_said(code)}: {_log(running.part)}")
         delay_s = FIRST_DELAY_S * 2 ** (len(running.deaths) - 1)

@@ -140,6 +140,24 @@ def test_a_part_that_keeps_dying_is_given_up_by_name(tmp_path, supervisor, said,
     assert len(said) == DEATHS - 1
 
 
+@pytest.mark.parametrize(("code", "starts"), [(0, 1), (7, DEATHS)])
+def test_a_part_that_is_not_vital_ends_alone(tmp_path, supervisor, said, ticks, monkeypatch, code, starts):
+    monkeypatch.setattr("project.supervisor.FIRST_DELAY_S", 0.001)
+    before = []
+    ticks.append(lambda: said and "not started again" in said[-1] and os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped), supervisor:
+        supervisor.start(calm(tmp_path, "other"))
+        other = int(announced(tmp_path, "other"))
+        supervisor.start(
+            python("extra", f"import sys; sys.exit({code})", tmp_path), vital=False, before=lambda: before.append(1)
+        )
+        try:
+            supervisor.watch()
+        finally:
+            assert alive(other)
+    assert len(before) == starts
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything(tmp_path, supervisor, number):
     with pytest.raises(Stopped) as stopped, supervisor:

@@ -76,7 +76,7 @@ def admin_ensure() -> str | None:
         the password that lets in; None when someone has changed it since.
     """
     given = settings.ENVIRONMENT.admin_password
-    password = given or Home(settings.FORETELL_HOME).secret("admin_password")
+    password = given or Home(settings.FORETELL_HOME).secret("admin_password", random_bytes=12)
     users = get_user_model().objects
     user = users.filter(username=ADMIN).first()
     if user is None:
