@@ -1,0 +1,59 @@
+"""F3: Postgres is killed under load and comes back; no other process is restarted."""
+
+import asyncio
+
+import pytest
+
+from tests.faults.checker import Checker
+from tests.faults.crowd import Crowd
+from tests.faults.history import History
+from tests.faults.stack import Stack
+
+pytestmark = pytest.mark.fault
+
+PAUSE_LIMIT_S = 15
+"""After so long without Postgres a strict socket is closed (PROTOCOL section 3)."""
+
+
+async def test_streams_pause_and_resume_over_a_short_outage(stack: Stack, history: History) -> None:
+    web = stack.web
+    async with Crowd(stack, history, "f3short", sockets=20, callers=2) as crowd:
+        stack.postgres.kill()
+        await crowd.everyone_is_told("paused")
+        await stack.becomes(lambda: stack.get("/readyz").status == 503, "/readyz says 503", timeout_s=5)
+        stack.postgres.start()
+        await crowd.everyone_is_told("resumed")
+        await stack.becomes(lambda: stack.get("/readyz").status == 200, "/readyz says 200 again", timeout_s=10)
+        await crowd.everyone_is_answered(times=5)
+
+    assert stack.web is web
+    assert [sender.connections for sender in crowd.senders] == [1] * 20
+    assert {operation.code for operation in history.of("fail")} <= {"audit_unavailable"}
+    assert all(operation.client_id is None for operation in history.of("fail")), "a paused stream was refused"
+    assert history.of("info") == []
+    assert Checker(stack, history).problems() == []
+
+
+async def test_readyz_names_what_is_missing_without_postgres(stack: Stack) -> None:
+    stack.postgres.kill()
+
+    await stack.becomes(lambda: stack.get("/readyz").status == 503, "/readyz says 503", timeout_s=5)
+
+    assert "postgres" in str(stack.get("/readyz").body).lower()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(180)
+async def test_a_long_outage_closes_strict_streams_and_they_come_back(stack: Stack, history: History) -> None:
+    web = stack.web
+    async with Crowd(stack, history, "f3long", sockets=20, callers=2) as crowd:
+        stack.postgres.kill()
+        await crowd.everyone_is_told("paused")
+        await asyncio.sleep(PAUSE_LIMIT_S + 3)
+        stack.postgres.start()
+        await stack.becomes(lambda: stack.get("/readyz").status == 200, "/readyz says 200 again", timeout_s=10)
+        await crowd.everyone_is_answered(times=5)
+
+    assert stack.web is web
+    assert {code for sender in crowd.senders for code in sender.close_codes} == {1013}
+    assert Checker(stack, history).problems() == []
