@@ -20,13 +20,17 @@ from jobs import datasets
 ARTIFACTS: Path = settings.ARTIFACTS_DIR
 ENDPOINTS = definitions.found(ARTIFACTS)
 VERSIONS = sorted(path.parent for path in ARTIFACTS.glob(f"*/*/*/{manifests.NAME}"))
-MOST_BYTES = 4 * 2**20
+DEMO = {"shuttle_fault", "water_flow"}
+"""The endpoints Foretell brings along. What is asked of these alone is not asked of a model someone adds."""
+MOST_BYTES = 16 * 2**20
 ROWS = 3000
 
-every_version = pytest.mark.parametrize(
-    "version", VERSIONS, ids=lambda path: f"{path.parent.parent.name}-{path.parent.name}-{path.name}"
-)
-every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda path: path.name)
+
+def _name(version: Path) -> str:
+    return "-".join(version.parts[-3:])
+
+
+every_version = pytest.mark.parametrize("version", VERSIONS, ids=_name)
 
 
 def manifest_of(version: Path) -> manifests.Manifest:
@@ -72,7 +76,7 @@ def test_it_loads_and_answers_its_golden_rows(version: Path) -> None:
         msgspec.json.decode(text) for text in model.predict([model.signature.row(row) for row in golden["rows"]])
     ]
 
-    assert len(answers) == 64
+    assert answers
     verdicts = [
         parity.verdict(then, now, scale=model.manifest.parity.scale)
         for then, now in zip(golden["outputs"], answers, strict=True)
@@ -137,8 +141,7 @@ def test_onnx_is_equal_to_scikit_learn(version: Path, rows: dict[str, list[Row]]
     )
 
     assert found.equal, found.reason
-    assert found.rows > 1000
-    assert model.manifest.parity.rows > 1000
+    assert min(found.rows, model.manifest.parity.rows) > (1000 if version.parent.parent.name in DEMO else 0)
 
 
 @every_version
@@ -160,26 +163,28 @@ def test_its_manifest_tells_how_it_was_made(version: Path) -> None:
     assert manifest.environment.threads == 1
     assert {"scikit-learn", "numpy", "onnxruntime"} <= set(manifest.environment.packages)
     assert all((manifest.environment.cpu, manifest.environment.blas, manifest.environment.python))
-    assert manifest.metrics["rows"] > 100
+    assert manifest.metrics["rows"] > 0
     assert set(manifest.reference) == {one["name"] for one in manifest.signature["inputs"]}
     for summary in manifest.reference.values():
-        assert sum(summary["counts"]) + summary["nulls"] == summary["count"]
-        assert summary["edges"] == sorted(set(summary["edges"]))
+        counts = summary["counts"] if "counts" in summary else [*summary["categories"].values(), summary["other"]]
+        assert sum(counts) + summary["nulls"] == summary["count"]
+        assert summary.get("edges", []) == sorted(set(summary.get("edges", [])))
 
 
-@every_version
-def test_it_beats_the_answer_a_child_would_give(version: Path) -> None:
+@pytest.mark.parametrize("version", [path for path in VERSIONS if path.parent.parent.name in DEMO], ids=_name)
+def test_a_demo_version_is_good_and_small(version: Path) -> None:
     metrics = manifest_of(version).metrics
     if "baseline_mae" in metrics:
         assert metrics["mae"] < metrics["baseline_mae"] / 2
     else:
         assert metrics["balanced_accuracy"] > 0.9
+    assert sum(path.stat().st_size for path in version.iterdir()) < 2 * 2**20
 
 
-@every_endpoint
-def test_its_data_says_where_it_comes_from(endpoint: Path) -> None:
-    said = (endpoint / "data" / "SOURCE.md").read_text()
-    files = [path for path in (endpoint / "data").iterdir() if path.name != "SOURCE.md"]
+@pytest.mark.parametrize("endpoint", sorted(DEMO))
+def test_demo_data_says_where_it_comes_from(endpoint: str) -> None:
+    said = (ARTIFACTS / endpoint / "data" / "SOURCE.md").read_text()
+    files = [path for path in (ARTIFACTS / endpoint / "data").iterdir() if path.name != "SOURCE.md"]
 
     assert files
     for path in files:
