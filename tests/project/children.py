@@ -29,7 +29,7 @@ def pipe(folder: Path, name: str) -> Path:
     return path
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait for something that no event tells; fails the test when it does not come."""
     deadline = time.monotonic() + timeout_s
     while not condition():
