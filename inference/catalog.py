@@ -36,7 +36,7 @@ SELECT id, endpoint_id, algorithm || '-' || major || '.' || minor || '.' || patc
 logger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class LiveEndpoint:
     """An endpoint that is not retired, with the version that answers it.
 
@@ -189,10 +189,10 @@ class Catalog:
         found = await asyncio.gather(
             *[self._champion(slug, by_id.get(version), last_good.get(id_)) for id_, slug, *_, version in deployed]
         )
-        endpoints = {
-            slug: LiveEndpoint(id_, slug, name, description, audit, champion, reason)
-            for (id_, slug, name, description, audit, _), (champion, reason) in zip(deployed, found, strict=True)
-        }
+        endpoints = {}
+        for (id_, slug, name, description, audit, _), (champion, reason) in zip(deployed, found, strict=True):
+            new, old = LiveEndpoint(id_, slug, name, description, audit, champion, reason), self.endpoints.get(slug)
+            endpoints[slug] = old if old is not None and old == new else new
         champions = {champion.id: champion for champion, _ in found if champion is not None}
         self._replace(_Picture(MappingProxyType(endpoints), versions, champions))
 
@@ -224,6 +224,9 @@ class Catalog:
                 self._shelf.keep(live)
         for id_ in picture.champions:
             self._shelf.drop(id_)
+        if old is not None and dict(old.endpoints) == dict(picture.endpoints):
+            # Something else was counted up: a device, say.
+            return
         for listener in list(self._listeners):
             try:
                 listener()

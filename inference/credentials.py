@@ -97,11 +97,14 @@ class Credentials:
     Args:
         database: where credentials are looked up.
         revision: tells when one of them has changed.
+        check_s: seconds between two looks for watched credentials that have expired, and at least between two
+            queries for watched ones.
     """
 
-    def __init__(self, database: Database, *, revision: Revision) -> None:
+    def __init__(self, database: Database, *, revision: Revision, check_s: float = CHECK_S) -> None:
         self._database = database
         self._revision = revision
+        self._check_s = check_s
         self._callers: dict[bytes, Caller] = {}
         self._current: dict[int, Caller] = {}
         self._generation = 0
@@ -242,7 +245,7 @@ class Credentials:
     def _end_expired(self) -> None:
         for watch in [watch for watch in self._watches if watch.caller.expired]:
             self._tell(watch, TokenExpired())
-        self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._end_expired)
+        self._timer = asyncio.get_running_loop().call_later(self._check_s, self._end_expired)
 
     async def _keep(self) -> None:
         while True:
@@ -255,7 +258,7 @@ class Credentials:
             except Exception:
                 logger.exception("watched credentials could not be checked")
                 self._changed.set()
-            await asyncio.sleep(CHECK_S)
+            await asyncio.sleep(self._check_s)
 
     async def _check_watched(self) -> None:
         watched = {watch.caller.credential_id for watch in self._watches}
