@@ -26,7 +26,10 @@ def configure(settings: dict[str, Any]) -> None:
             "formatters": {
                 "line": {
                     "()": structlog.stdlib.ProcessorFormatter,
-                    "processor": structlog.dev.ConsoleRenderer(colors=False),
+                    # The default formatter prints every local variable of a traceback: credentials and inputs.
+                    "processor": structlog.dev.ConsoleRenderer(
+                        colors=False, exception_formatter=structlog.dev.plain_traceback
+                    ),
                     "foreign_pre_chain": _SHARED,
                 }
             },
