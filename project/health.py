@@ -55,7 +55,14 @@ class Readiness:
         audit, batch = await asyncio.gather(_audit(predictor), _batch())
         catalog = _catalog(predictor)
         predict = catalog or _champions(predictor) or (audit if _stores(predictor) else None)
-        self._reasons = {"predict": predict, "stream": predict, "audit": audit, "catalog": catalog, "batch": batch}
+        self._reasons = {
+            "predict": predict,
+            "stream": predict,
+            "audit": audit,
+            "catalog": catalog,
+            "models": _models(predictor),
+            "batch": batch,
+        }
         self._looked_at_s = time.monotonic()
         return self._reasons
 
@@ -88,6 +95,15 @@ def _champions(predictor: Any) -> str | None:
     if all(endpoint.champion is None for endpoint in endpoints):
         return "No endpoint has a version that answers."
     return None
+
+
+def _models(predictor: Any) -> str | None:
+    """Whether every endpoint is answered by the version that is deployed. Which one is not is no public matter."""
+    endpoints = predictor.catalog.endpoints.values()
+    failing = sum(endpoint.reason is not None for endpoint in endpoints)
+    if not failing:
+        return None
+    return f"{failing} of {len(endpoints)} endpoints can't use their deployed version: `/api/v1/endpoints/` says why."
 
 
 def _stores(predictor: Any) -> bool:
@@ -141,7 +157,7 @@ def shown(reasons: Reasons) -> dict[str, Any]:
     }
 
 
-_CAPABILITIES = ("predict", "stream", "audit", "catalog", "batch")
+_CAPABILITIES = ("predict", "stream", "audit", "catalog", "models", "batch")
 _STARTING = dict.fromkeys(_CAPABILITIES, "The process is still starting.")
 _READY = shown(dict.fromkeys(_CAPABILITIES))
 _NOT_READY = shown(
@@ -151,11 +167,11 @@ _NOT_READY = shown(
 
 
 class _Probe(ExpressView):
-    """A probe asks with whatever host it likes, and needs no credential."""
+    """A probe asks by whatever host it likes, and needs no credential."""
 
     authentication_classes = []
     permission_classes = []
-    any_host = True
+    is_probe = True
 
 
 class LivezView(_Probe):

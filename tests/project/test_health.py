@@ -50,7 +50,9 @@ def test_a_process_with_all_its_parts_is_ready(stack: Stack) -> None:
     assert answer.status == 200
     assert answer.body == {
         "status": "ready",
-        "capabilities": {name: {"ready": True} for name in ("predict", "stream", "audit", "catalog", "batch")},
+        "capabilities": {
+            name: {"ready": True} for name in ("predict", "stream", "audit", "catalog", "models", "batch")
+        },
     }
 
 
