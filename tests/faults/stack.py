@@ -147,11 +147,21 @@ class Stack:
 
     def get(self, path: str, timeout_s: float = 6) -> Answer:
         """GET with the probe's credential; status 0 when nothing answers."""
-        headers = f"host: {self.host}\r\nauthorization: Bearer {self.token}\r\nconnection: close"
-        request = f"GET {path} HTTP/1.1\r\n{headers}\r\n\r\n"
+        return self._ask("GET", path, b"", timeout_s)
+
+    def post(self, path: str, body: object, timeout_s: float = 6) -> Answer:
+        """POST of JSON with the probe's credential; status 0 when nothing answers."""
+        return self._ask("POST", path, json.dumps(body).encode(), timeout_s)
+
+    def _ask(self, method: str, path: str, content: bytes, timeout_s: float) -> Answer:
+        headers = (
+            f"host: {self.host}\r\nauthorization: Bearer {self.token}\r\nconnection: close\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(content)}"
+        )
+        request = f"{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode() + content
         try:
             with socket.create_connection((self.host, self.port), timeout_s) as connection:
-                connection.sendall(request.encode())
+                connection.sendall(request)
                 received = b""
                 while part := connection.recv(65536):
                     received += part

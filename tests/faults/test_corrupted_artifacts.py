@@ -2,8 +2,9 @@
 
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from inference.engine import manifest as manifests
 from inference.engine.errors import ArtifactCorrupted, ArtifactError, ArtifactUnlisted, ManifestMismatch
 from inference.engine.loader import load
-from tests.bench.readings import SHUTTLE
+from tests.bench.readings import SHUTTLE, rows
 from tests.faults.checker import Checker
 from tests.faults.crowd import Crowd
 from tests.faults.deployer import Deployer
@@ -133,46 +134,61 @@ def _stored(stack: Stack, tag: str) -> Path:
     return stack.home / "store" / digest.replace(":", "/") / "model.onnx"
 
 
-async def test_the_last_good_version_serves_when_the_next_is_corrupted(stack: Stack, history: History) -> None:
-    good, bad = stack.champion(), "gradient_boosting-1.0.0"
+@pytest.fixture
+def tampered(stack: Stack) -> Iterator[str]:
+    """A version that is not live and never was loaded, with one bit of its stored model changed. Its tag."""
     stack.web_kill()
-    stack.heal()
-    stored = _stored(stack, bad)
+    stored = _stored(stack, "gradient_boosting-1.0.0")
     intact = stored.read_bytes()
     stored.chmod(0o644)
     stored.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
-    try:
-        with Deployer(stack) as deployer:
-            async with Crowd(stack, history, "f21", sockets=5, callers=2) as crowd:
-                deployer.deploy(bad)
-                await stack.becomes(lambda: bad in str(stack.get("/readyz").body), "/readyz names the bad version")
-                await crowd.everyone_is_answered(times=20)
-                ready = str(stack.get("/readyz").body)
-            deployer.deploy(good)
-    finally:
-        stored.write_bytes(intact)
+    yield "gradient_boosting-1.0.0"
+    stored.write_bytes(intact)
+    stack.web_kill()
 
-    assert "artifact_corrupted" in ready
+
+def _models(stack: Stack) -> dict[str, Any]:
+    """What /readyz says of the models."""
+    return stack.get("/readyz").body["capabilities"]["models"]
+
+
+def _reason(stack: Stack) -> str:
+    """Why the endpoint can't use its deployed version, for those who may know."""
+    endpoints = stack.get("/api/v1/endpoints/").body["endpoints"]
+    return next(endpoint["reason"] for endpoint in endpoints if endpoint["endpoint"] == ENDPOINT)
+
+
+async def test_the_last_good_version_serves_when_the_next_is_corrupted(
+    stack: Stack, history: History, tampered: str
+) -> None:
+    stack.heal()
+    good = stack.champion()
+    with Deployer(stack) as deployer:
+        async with Crowd(stack, history, "f21", sockets=5, callers=2) as crowd:
+            deployer.deploy(tampered)
+            await stack.becomes(lambda: not _models(stack)["ready"], "/readyz names what is missing")
+            await crowd.everyone_is_answered(times=20)
+            ready, reason = stack.get("/readyz").status, _reason(stack)
+        deployer.deploy(good)
+
+    assert ready == 200
+    assert f"{tampered}: artifact_corrupted" in reason
     assert history.of("fail") == []
     assert {operation.version for operation in history} == {good}
     assert Checker(stack, history).problems() == []
 
 
-async def test_without_any_good_version_the_endpoint_says_so(stack: Stack) -> None:
-    stored = _stored(stack, stack.champion())
-    intact = stored.read_bytes()
-    stack.web_stop()
-    stored.chmod(0o644)
-    stored.write_bytes(LFS_POINTER)
-    try:
+async def test_a_process_that_starts_on_a_corrupted_version_serves_the_rest(stack: Stack, tampered: str) -> None:
+    good = stack.champion()
+    with Deployer(stack) as deployer:
+        deployer.deploy(tampered)
         stack.web_start()
-        await stack.becomes(lambda: stack.get("/readyz").status == 503, "/readyz says 503")
-        ready = str(stack.get("/readyz").body)
-        refused = stack.get(f"/api/v1/endpoints/{ENDPOINT}/")
-    finally:
-        stored.write_bytes(intact)
-        stack.web_kill()
+        await stack.becomes(lambda: stack.get("/readyz").status == 200, "the other endpoint makes the process ready")
+        models, reason = _models(stack), _reason(stack)
+        answer = stack.post(f"/api/v1/endpoints/{ENDPOINT}/predict", {"features": list(rows(1)[0])})
+        deployer.deploy(good)
 
-    assert "artifact_corrupted" in ready
-    assert stack.champion() in ready
-    assert refused.status == 200
+    assert models == {"ready": False, "reason": models["reason"]}
+    assert "1 of 2" in models["reason"]
+    assert f"{tampered}: artifact_corrupted" in reason
+    assert (answer.status, answer.body["code"]) == (503, "model_unavailable")

@@ -1,0 +1,141 @@
+"""`python -m tests.faults.mutations [name …]`: each fault test fails when what it tests is taken away.
+
+A test that can't fail proves nothing. Every mutation here switches one protection off in a copy of the source tree;
+the fault test named beside it must then fail, in the words expected. The tree itself is never touched.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.stack import ROOT
+
+LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".*_cache")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One protection switched off.
+
+    Args:
+        name: what Foretell does wrong then.
+        file: where, below the root.
+        before: the text that is replaced; it must be there exactly once.
+        after: what replaces it.
+        test: the test that must notice.
+        words: what its output must say: it fails for the right reason.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    test: str
+    words: str
+
+
+MUTATIONS = (
+    Mutation(
+        name="answers-before-the-commit",
+        file="inference/predictor.py",
+        before="            self.recorder.submit(call)\n",
+        after="            self.recorder.submit(call)\n            call.committed()\n",
+        test="test_web_killed.py::test_every_answer_seen_before_a_kill_is_stored_once[1]",
+        words="as stored, and it is not",
+    ),
+    Mutation(
+        name="never-connects-again",
+        file="inference/recorder/recorder.py",
+        before="self._recovery = self._loop.create_task(self._reconnect(lost, group, xid))",
+        after="self._availability.set(False)",
+        test="test_postgres_killed.py::test_streams_pause_and_resume_over_a_short_outage",
+        words="TimeoutError",
+    ),
+    Mutation(
+        name="takes-a-lost-connection-for-a-lost-commit",
+        file="inference/recorder/recorder.py",
+        before="        if xid is None:\n            self._keep(group)",
+        after="        if True:\n            self._keep(group)",
+        test="test_commit_unknown.py::test_a_commit_of_unknown_outcome_is_neither_lost_nor_doubled[answered]",
+        words="code='internal'",
+    ),
+    Mutation(
+        name="fails-the-whole-group",
+        file="inference/recorder/recorder.py",
+        before="        elif len(group.entries) > 1:\n            self._queue.put_back_halves(group)",
+        after="        elif False:\n            self._queue.put_back_halves(group)",
+        test="test_poison_row.py::test_only_the_refused_row_gets_an_error",
+        words="code='internal'",
+    ),
+    Mutation(
+        name="opens-files-unchecked",
+        file="inference/engine/store.py",
+        before="    if len(data) == file.bytes and manifests.sha256(data) == file.sha256:\n",
+        after="    if True:\n",
+        test="test_corrupted_artifacts.py::test_a_tampered_version_is_refused_by_name_and_not_opened",
+        words="[flipped-ArtifactCorrupted]",
+    ),
+    Mutation(
+        name="drops-the-old-version-before-the-new-one-is-loaded",
+        file="inference/catalog.py",
+        before="        last_good = {endpoint.id: endpoint.champion for endpoint in self.endpoints.values()}\n",
+        after="        last_good = {}\n"
+        "        gone = {slug: LiveEndpoint(i, slug, n, d, a, None, 'loading') for i, slug, n, d, a, _ in deployed}\n"
+        "        self._replace(_Picture(gone, versions, {}))\n",
+        test="test_hot_swap.py::test_versions_go_live_under_load_without_a_failed_request[4]",
+        words="code='model_unavailable'",
+    ),
+)
+
+
+def main() -> int:
+    """Run the chosen mutations, or all; 1 when one of them was not noticed."""
+    chosen = [mutation for mutation in MUTATIONS if not sys.argv[1:] or mutation.name in sys.argv[1:]]
+    if unknown := set(sys.argv[1:]) - {mutation.name for mutation in MUTATIONS}:
+        sys.exit(f"There is no mutation {', '.join(unknown)}; there are {', '.join(m.name for m in MUTATIONS)}.")
+    folder = Path(tempfile.mkdtemp(prefix="ft-"))
+    folder.chmod(0o711)
+    try:
+        tree = shutil.copytree(ROOT, folder / "tree", ignore=LEFT_OUT)
+        unnoticed = [mutation.name for mutation in chosen if not _noticed(mutation, tree)]
+    finally:
+        shutil.rmtree(folder)
+    return 1 if unnoticed else 0
+
+
+def _noticed(mutation: Mutation, tree: Path) -> bool:
+    """Run the mutation's test on the mutated tree, and tell."""
+    path = tree / mutation.file
+    source = path.read_text()
+    if source.count(mutation.before) != 1:
+        _say(f"{mutation.name}: {mutation.file} no longer has the text to replace")
+        return False
+    path.write_text(source.replace(mutation.before, mutation.after))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:logging", f"tests/faults/{mutation.test}"],
+            cwd=tree,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        path.write_text(source)
+    noticed = done.returncode == 1 and mutation.words in done.stdout
+    _say(f"{mutation.name}: {'noticed' if noticed else 'NOT NOTICED'} by {mutation.test}")
+    if not noticed:
+        _say(done.stdout[-4000:])
+    return noticed
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
