@@ -58,6 +58,11 @@ def read(folder: Path) -> Definition:
     audit = said.get("audit", "strict")
     if audit not in AUDITS:
         raise DefinitionInvalid(place, f"has audit {audit!r}; it is one of {', '.join(AUDITS)}.")
+    champion, data = said.get("champion"), said.get("data", {})
+    if champion is not None and not (isinstance(champion, str) and _SLUG.fullmatch(champion)):
+        raise DefinitionInvalid(place, f"has champion {champion!r}; it is the name of an algorithm's folder.")
+    if not isinstance(data, dict):
+        raise DefinitionInvalid(place, "has a `data` that is no table. Write `[data]`.")
     try:
         signature = Signature.from_dict({key: said[key] for key in ("inputs", "output") if key in said})
     except InvalidSignature as error:
@@ -68,9 +73,9 @@ def read(folder: Path) -> Definition:
         name=str(said.get("name", slug)),
         description=str(said.get("description", "")).strip(),
         audit=audit,
-        champion=said.get("champion"),
+        champion=champion,
         signature=signature,
-        data=said.get("data", {}),
+        data=data,
     )
 
 

@@ -92,7 +92,7 @@ class Input:
         said: dict[str, Any] = {"name": self.name, "dtype": self.dtype}
         for key in ("unit", "min", "max"):
             if (value := getattr(self, key)) is not None:
-                said[key] = value if isinstance(value, str) else _plain(value)
+                said[key] = value if isinstance(value, str) else _plain(float(value))
         if self.categories is not None:
             said["categories"] = list(self.categories)
         for key, default in (

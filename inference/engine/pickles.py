@@ -68,11 +68,14 @@ def loads(data: bytes, *, distributions: Iterable[str] = (), place: str = "model
 
     Raises:
         ArtifactUnsafe: it names other code, or can't be read.
+        Warning: one that the caller has turned into an error.
     """
     unpickler = _Unpickler(data, allowed_packages(distributions), place)
     try:
         return unpickler.load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, ValueError) as error:
+    except (ArtifactUnsafe, Warning):
+        raise
+    except Exception as error:
         raise ArtifactUnsafe(place, f"can't be read: {error}. Train and publish the version again.") from error
 
 

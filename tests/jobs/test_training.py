@@ -209,6 +209,38 @@ def test_code_of_other_distributions_needs_to_be_listed(tmp_path: Path) -> None:
     assert load(trained.folder, digest=trained.digest).predict([(100.0, 3, 4, "gas")])
 
 
+ODD = """
+from sklearn.ensemble import IsolationForest
+
+def build(params, seed):
+    return IsolationForest(n_estimators=30, contamination=0.1, random_state=seed)
+"""
+
+
+@pytest.mark.parametrize("target", ["", 'target = "state"\nlabels = { 0 = "normal", 1 = "anomaly" }'])
+def test_an_anomaly_endpoint_needs_no_truth_and_is_measured_with_it(tmp_path: Path, target: str) -> None:
+    endpoint = f"""
+slug = "odd-boilers"
+[output]
+kind = "anomaly"
+[data]
+file = "boilers.csv"
+{target}
+[[inputs]]
+name = "starts"
+dtype = "int"
+min = 0
+max = 100000
+"""
+    trained = train(boilers.write(tmp_path, endpoint=endpoint, algorithm=ODD, params="seed = 3"), "plain")
+
+    assert ("roc_auc" in trained.manifest.metrics) is bool(target)
+    assert trained.manifest.runtime == "onnx"
+    usual, odd = load(trained.folder, digest=trained.digest).predict([(10000,), (90000,)])
+    assert '"label":"normal"' in usual
+    assert '"label":"anomaly"' in odd
+
+
 @pytest.mark.parametrize(
     ("body", "refusal", "said"),
     [

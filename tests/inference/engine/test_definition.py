@@ -26,6 +26,7 @@ def test_an_endpoint_is_read_with_its_defaults(tmp_path: Path) -> None:
         ('slug = "boiler-service"', 'slug = "Boiler service"', "needs a `slug`"),
         ('name = "Boiler service"', 'audit = "loose"', "has audit 'loose'"),
         ('name = "Boiler service"', "colour = 1", "no use for `colour`"),
+        ('name = "Boiler service"', "champion = 1", "has champion 1"),
         ('dtype = "int64"', 'dtype = "integer"', "signature that can't be used"),
         ('kind = "classification"', "", "signature that can't be used"),
     ],

@@ -115,7 +115,7 @@ def test_a_distributions_package_may_have_another_name() -> None:
     assert "rest_framework" in pickles.allowed_packages(["DjangoRestFramework"])
 
 
-@pytest.mark.parametrize("data", [b"", b"\x80\x05", b"garbage", pickles.dumps([1, 2, 3])[:-2]])
+@pytest.mark.parametrize("data", [b"", b"\x80\x05", b"garbage", b"\x80\x05K\x01K\x02R.", pickles.dumps([1, 2, 3])[:-2]])
 def test_what_is_no_pickle_is_refused(data: bytes) -> None:
     with pytest.raises(ArtifactUnsafe, match="can't be read"):
         pickles.loads(data)
