@@ -21,6 +21,9 @@ from project.supervisor import PartFailed, Supervisor
 NEEDED_BYTES = 500_000_000
 """What the disk of the state folder must have left at the start."""
 
+FULL_BYTES = 20_000_000
+"""With less than this left, Postgres soon stores nothing any more."""
+
 
 class CannotRun(Exception):
     """Foretell can't run, or not any longer; the sentence says why."""
@@ -38,8 +41,10 @@ class Everything:
         self._environment = environment
         self._console = console
         self._home = Home(environment.home)
+        self._progress = Progress(console)
         self._addresses = {"database_url": environment.database_url, "redis_url": environment.redis_url}
         self._result: dict[str, Any] = {}
+        self._full = False
 
     def run(self) -> None:
         """Start all parts and keep them running.
@@ -55,10 +60,9 @@ class Everything:
                 stack.callback(Quarters(self._home.path).leave)
                 stack.callback(self._home.withdraw)
                 self._check()
-                progress = Progress(self._console)
-                supervisor = stack.enter_context(Supervisor(report=self._say, tick=progress.tick))
-                with progress:
-                    self._start(supervisor, progress)
+                supervisor = stack.enter_context(Supervisor(report=self._say, tick=self._tick))
+                with self._progress:
+                    self._start(supervisor)
                 self._welcome()
                 supervisor.watch()
         except (HomeError, EmbeddedError, AddressError, PartFailed, probes.Unreachable, OSError) as error:
@@ -78,26 +82,26 @@ class Everything:
         if environment.redis_given:
             probes.redis(environment.redis_url)
 
-    def _start(self, supervisor: Supervisor, progress: Progress) -> None:
-        self._start_servers(supervisor, progress)
+    def _start(self, supervisor: Supervisor) -> None:
+        self._start_servers(supervisor)
         self._home.publish(self._addresses)
-        progress.begin("Preparing")
-        supervisor.run(self._django("prepare", "prepare"), lambda line: self._hear(line, progress))
-        progress.begin("Worker and beat")
+        self._progress.begin("Preparing")
+        supervisor.run(self._django("prepare", "prepare"), lambda line: self._hear(line))
+        self._progress.begin("Worker and beat")
         celery = (sys.executable, "-m", "celery", "-A", "project")
         supervisor.start(
             self._part("worker", *celery, "worker", "--concurrency=1", "--without-mingle", "--without-gossip")
         )
         supervisor.start(self._part("beat", *celery, "beat", "--pidfile="))
-        progress.begin("Web server")
+        self._progress.begin("Web server")
         web = self._django("web", "serve", grace_s=SHUTDOWN_S + 5)
         supervisor.start(web, ready=lambda: probes.ready(self._url, self._environment.allowed_hosts))
         if self._environment.demo:
-            progress.begin("Simulated devices")
+            self._progress.begin("Simulated devices")
             credentials = {"FORETELL_CREDENTIALS": ",".join(self._result["demo"])}
             supervisor.start(self._django("simulate", "simulate", "--url", self._url, env=credentials), vital=False)
 
-    def _start_servers(self, supervisor: Supervisor, progress: Progress) -> None:
+    def _start_servers(self, supervisor: Supervisor) -> None:
         """Start those of the two servers whose address is not given."""
         if self._environment.database_given and self._environment.redis_given:
             return
@@ -110,7 +114,7 @@ class Everything:
         if not self._environment.redis_given:
             kinds["redis_url"] = ("Valkey", EmbeddedValkey)
         for address, (name, kind) in kinds.items():
-            progress.begin(name)
+            self._progress.begin(name)
             server = kind(self._home.path)
             server.prepare()
             supervisor.start(server.part, ready=server.answers, before=server.prepare)
@@ -140,11 +144,11 @@ class Everything:
     def _django(self, name: str, *command: str, env: dict[str, str] | None = None, grace_s: float = 10.0) -> Part:
         return self._part(name, sys.executable, str(BASE_DIR / "manage.py"), *command, env=env, grace_s=grace_s)
 
-    def _hear(self, line: bytes, progress: Progress) -> None:
+    def _hear(self, line: bytes) -> None:
         """One line of `prepare`."""
         said = json.loads(line)
         if "step" in said:
-            progress.begin(said["step"])
+            self._progress.begin(said["step"])
         self._result |= said.get("result", {})
 
     @property
@@ -169,9 +173,17 @@ class Everything:
 
     def _with_hint(self, sentence: str) -> str:
         """The sentence, and what is behind many failures, if it is so."""
-        if self._home.path.exists() and self._home.free_bytes < 20_000_000:
+        if self._home.path.exists() and self._home.free_bytes < FULL_BYTES:
             return f"{sentence} The disk of {self._home.path} is full."
         return sentence
+
+    def _tick(self) -> None:
+        """Draw the progress, and say once when the disk has filled up: until then only logs would."""
+        self._progress.tick()
+        full = self._home.free_bytes < FULL_BYTES
+        if full and not self._full:
+            self._say(f"The disk of {self._home.path} is full: predictions can't be stored until there is room.")
+        self._full = full
 
 
 def _websocket_line(url: str, example: dict[str, Any], token: str) -> str:

@@ -247,7 +247,8 @@ class Supervisor:
 
     def _wait(self, timeout_s: float, also: int | None = None) -> None:
         """Wait for a signal, a child's end, or something to read from `also`."""
-        self._tick()
+        if not self._stopping:
+            self._tick()
         if self._received and not self._stopping:
             raise Stopped(self._received[0])
         select.select([self._wake_read] if also is None else [self._wake_read, also], [], [], timeout_s)
