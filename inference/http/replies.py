@@ -37,8 +37,12 @@ def headers(request_id: str, length: int, media_type: bytes) -> list[tuple[bytes
     ]
 
 
-async def deliver(reply: Reply, request_id: str, method: str, receive: Any, send: Any) -> None:
-    """Send a reply through an ASGI server; the body stays away from an answer to HEAD."""
+async def deliver(reply: Reply, request_id: str, method: str, send: Any, rest: Any = None) -> None:
+    """Send a reply through an ASGI server; the body stays away from an answer to HEAD.
+
+    Args:
+        rest: ASGI's `receive`, while the request's body may not have come to its end.
+    """
     listed = [*headers(request_id, len(reply.body), reply.media_type), *reply.headers]
     if method != "POST":
         # The answer to a POST is not kept by any cache that is not told to.
@@ -49,7 +53,8 @@ async def deliver(reply: Reply, request_id: str, method: str, receive: Any, send
     body = b"" if method == "HEAD" else reply.body
     if reply.closes:
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await _drain(receive)
+        if rest is not None:
+            await _drain(rest)
         body = b""
     await send({"type": "http.response.body", "body": body})
 

@@ -39,9 +39,10 @@ class Request:
         id: UUID text, new for each request; in every answer and log line.
         auth: the `Caller`, once the view has found out who asks; None where nobody has to say.
         headers: by lower-case name; one that came twice is joined by a comma, as HTTP says.
+        complete: whether all of the body was received.
     """
 
-    __slots__ = ("_query", "_receive", "auth", "headers", "id", "method", "scope")
+    __slots__ = ("_query", "_receive", "auth", "complete", "headers", "id", "method", "scope")
 
     def __init__(self, scope: dict[str, Any], receive: Any) -> None:
         self.scope = scope
@@ -50,6 +51,7 @@ class Request:
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.auth: Any = None
+        self.complete = False
         self._query: dict[str, str] | None = None
         if len(self.headers) != len(scope["headers"]):
             self.headers = _joined(scope["headers"])
@@ -170,6 +172,8 @@ class Request:
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
             body = await self._rest(bytearray(body))
+        else:
+            self.complete = True
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
         return body
@@ -184,6 +188,7 @@ class Request:
                         raise ClientGoneError
                     body += message.get("body", b"")
                     if not message.get("more_body"):
+                        self.complete = True
                         break
         except TimeoutError:
             raise IncompleteBody(BODY_TIMEOUT_S) from None

@@ -42,8 +42,8 @@ class ExpressView(APIView):
     """A caller needs one of these."""
     parameters: ClassVar[tuple[str, ...]] = ()
     """The query parameters its address knows."""
-    any_host: ClassVar[bool] = False
-    """Whether it answers whatever the Host header says."""
+    is_probe: ClassVar[bool] = False
+    """Whether it answers whatever the Host header and the query say: probes ask as they like."""
 
     _authenticators: ClassVar[tuple[Any, ...]]
     _permissions: ClassVar[tuple[Any, ...]]
@@ -76,7 +76,7 @@ class ExpressView(APIView):
             await send({"type": "http.response.body", "body": answer})
             return
         reply = Reply(body=answer) if isinstance(answer, bytes) else answer
-        await deliver(reply, request.id, request.method, receive, send)
+        await deliver(reply, request.id, request.method, send, None if request.complete else receive)
 
     async def answer(self, request: Request, arguments: Mapping[str, str]) -> bytes | Reply:
         """The answer to a request, also when it is refused or fails.
@@ -108,10 +108,10 @@ class ExpressView(APIView):
             HeadersTooLarge, BadHost, TokenInUrl, UnknownParameter, MethodNotAllowed: it is refused.
         """
         request.check_headers()
-        if not self.any_host:
+        if not self.is_probe:
             request.check_host()
-        if request.scope["query_string"]:
-            request.query(*self.parameters)
+            if request.scope["query_string"]:
+                request.query(*self.parameters)
         name = self._handlers.get(request.method)
         if name is None:
             raise MethodNotAllowed(request.method, self.allowed_methods)
