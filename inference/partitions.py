@@ -84,7 +84,7 @@ def stray_rows() -> int:
     """How many predictions lie in the default partition, counted up to 1,000. Anything but 0 is logged as an error."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM {DEFAULT} LIMIT 1000) AS stray")
-        count = cursor.fetchone()[0]
+        count: int = cursor.fetchone()[0]
     if count:
         logger.error("predictions_in_the_default_partition", rows=count)
     return count

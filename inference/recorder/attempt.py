@@ -7,6 +7,8 @@ from inference.recorder import rejections
 from inference.recorder.entries import Participant, ParticipantKind
 from inference.recorder.groups import Group
 
+_FILL = "CREATE TEMPORARY TABLE probe ON COMMIT DROP AS SELECT generate_series(1, 100000)"
+
 
 class Owner(Protocol):
     """Who decides what happens after an attempt."""
@@ -31,7 +33,7 @@ class Attempt:
         group: what to store.
         kinds: the registered kinds of participants, in their order.
         owner: is told the end.
-        before: a statement to run first.
+        probing: fail as long as the disk is full, also when the group is empty.
 
     Raises:
         Exception: an entry can't be written as SQL, e.g. a text that is not Unicode. Any of the group may be it.
@@ -39,12 +41,12 @@ class Attempt:
 
     __slots__ = ("_group", "_kinds", "_owner", "_rows", "statements")
 
-    def __init__(self, group: Group, kinds: Sequence[ParticipantKind], owner: Owner, before: str | None = None) -> None:
+    def __init__(self, group: Group, kinds: Sequence[ParticipantKind], owner: Owner, probing: bool = False) -> None:
         self._group = group
         self._owner = owner
         self._rows = group.text().encode()
         self._kinds: list[ParticipantKind] = []
-        self.statements: list[str] = [] if before is None else [before]
+        self.statements: list[str] = [_FILL] if probing else []
         if kinds:
             self._add_participants(kinds)
         if group.counts:

@@ -2,9 +2,10 @@
 
 import asyncio
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import structlog
 from psycopg import AsyncConnection
 from psycopg.errors import InvalidParameterValue
 
@@ -16,8 +17,6 @@ LOCK_TIMEOUT_MS = 1_000
 _STEP_TIMEOUT_S = 4.0
 _POLL_S = 0.02
 _DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
-
-logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +44,7 @@ class Backend:
             application_name="foretell recorder",
         )
         try:
-            with cut_after(connection, _STEP_TIMEOUT_S):
-                return await cls._prepared(connection)
+            return await cls._prepared(connection)
         except BaseException:
             await connection.close()
             raise
@@ -54,25 +52,24 @@ class Backend:
     @classmethod
     async def _prepared(cls, connection: AsyncConnection) -> "Backend":
         settings = ", ".join(f"current_setting('{name}')" for name in _DURABILITY)
-        cursor = await connection.execute(f"SELECT {settings}")
-        values = dict(zip(_DURABILITY, await cursor.fetchone(), strict=True))
+        values = dict(zip(_DURABILITY, await _row(connection, f"SELECT {settings}"), strict=True))
         off = [name for name, value in values.items() if value == "off"]
         if off:
             raise DatabaseUnsafe(off)
         # Pinned: a server that is set to `off` while we run loses nothing of ours.
-        await connection.execute(
+        await _row(
+            connection,
             f"SELECT set_config('synchronous_commit', '{values['synchronous_commit']}', false),"
             f" set_config('statement_timeout', '{STATEMENT_TIMEOUT_MS}', false),"
             f" set_config('lock_timeout', '{LOCK_TIMEOUT_MS}', false),"
             " set_config('standard_conforming_strings', 'on', false),"
             " set_config('client_encoding', 'UTF8', false),"
-            " set_config('datestyle', 'ISO, YMD', false)"
+            " set_config('datestyle', 'ISO, YMD', false)",
         )
-        cursor = await connection.execute(
-            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        identity = await _row(
+            connection, "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
         )
-        pid, started_at = await cursor.fetchone()
-        return cls(connection, pid, started_at)
+        return cls(connection, *identity)
 
     @classmethod
     async def replace(
@@ -100,11 +97,11 @@ class Backend:
 
     async def _end(self, lost: "Backend") -> None:
         """Terminate the backend of a lost connection if it still runs, so that it holds no lock and can't go on."""
-        with cut_after(self.connection, _STEP_TIMEOUT_S):
-            await self.connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
-                [lost.pid, lost.started_at],
-            )
+        await _row(
+            self.connection,
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
+            [lost.pid, lost.started_at],
+        )
 
     async def _has_committed(self, xid: str, first_id: str | None) -> bool:
         """Whether a lost backend's transaction was committed, once it is over."""
@@ -115,17 +112,26 @@ class Backend:
         if status != "committed" or first_id is None:
             return status == "committed"
         # A server that crashed may give the number of a transaction it forgot to another one. The row can't lie.
-        with cut_after(self.connection, _STEP_TIMEOUT_S):
-            cursor = await self.connection.execute(
-                "SELECT 1 FROM inference_prediction WHERE id = %s AND txid = %s::xid8", [first_id, xid]
-            )
-            return await cursor.fetchone() is not None
+        (found,) = await _row(
+            self.connection,
+            "SELECT EXISTS (SELECT FROM inference_prediction WHERE id = %s AND txid = %s::xid8)",
+            [first_id, xid],
+        )
+        return bool(found)
 
     async def _status(self, xid: str) -> str:
         try:
-            with cut_after(self.connection, _STEP_TIMEOUT_S):
-                cursor = await self.connection.execute("SELECT pg_xact_status(%s::xid8)", [xid])
-                return (await cursor.fetchone())[0]
+            (status,) = await _row(self.connection, "SELECT pg_xact_status(%s::xid8)", [xid])
         except InvalidParameterValue:
             # "in the future": the server crashed before it wrote anything of this transaction.
             return "aborted"
+        return str(status)
+
+
+async def _row(connection: AsyncConnection, sql: str, params: Sequence[object] | None = None) -> tuple[Any, ...]:
+    """The row of a statement that gives one, or an error within a few seconds."""
+    with cut_after(connection, _STEP_TIMEOUT_S):
+        cursor = await connection.execute(sql, params)
+        row = await cursor.fetchone()
+    assert row is not None
+    return row

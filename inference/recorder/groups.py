@@ -1,7 +1,7 @@
 """Which entries share a transaction, in which order, and what becomes of a group that failed. No I/O."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from inference.recorder.entries import Entry, Participant
@@ -100,7 +100,7 @@ class Queue:
         """Remove every entry, oldest first."""
         return self._take(lambda entry: True)
 
-    def _take(self, chosen) -> list[Entry]:
+    def _take(self, chosen: Callable[[Entry], bool]) -> list[Entry]:
         groups = [*self._again, Group(list(self._waiting))]
         taken = [entry for group in groups for entry in group.entries if chosen(entry)]
         if taken:

@@ -7,8 +7,8 @@ import psycopg
 import structlog
 
 from inference.database import DatabaseUnsafe
-from inference.engine.errors import ForetellError
 from inference.errors import AuditUnavailable, Internal, StorageFull
+from inference.recorder.answers import Answers
 from inference.recorder.attempt import Attempt
 from inference.recorder.availability import Availability
 from inference.recorder.backend import Backend
@@ -17,8 +17,6 @@ from inference.recorder.groups import Group, Queue
 from inference.recorder.rejections import Rejections
 from inference.recorder.writer import Writer
 
-BEHIND_ROWS = 10_000
-"""How many rows of the `fast` policy may wait."""
 GROUP_TIMEOUT_S = 4.5
 """A transaction that takes longer than Postgres allows any statement: the server hangs."""
 STOP_TIMEOUT_S = 10.0
@@ -31,8 +29,6 @@ _BAD_VALUE = frozenset({"22", "23", "54"})
 """Classes of SQLSTATE that blame a row: data exception, constraint violation, program limit exceeded."""
 _LOCKED = frozenset({"55P03", "40001", "40P01"})
 _DISK_FULL = "53100"
-_FILL = "CREATE TEMPORARY TABLE probe ON COMMIT DROP AS SELECT generate_series(1, 100000)"
-"""Fails as long as the disk is full."""
 
 logger = structlog.get_logger(__name__)
 
@@ -40,11 +36,9 @@ logger = structlog.get_logger(__name__)
 class Recorder:
     """Stores entries, many in one transaction, and tells each what became of it.
 
-    While a group is under way the next one gathers. There is no timer: a lone entry is stored at once. Everything
-    happens on one event loop, and everything but `start` and `stop` returns at once.
+    While a group is under way the next one gathers; there is no timer. Everything happens on one event loop.
 
     Args:
-        dsn: a libpq address.
         participants: the kinds of conditions that entries may bring, in the order of their locks.
     """
 
@@ -55,15 +49,14 @@ class Recorder:
         self._rejections = Rejections()
         self._rejections_at = 0.0
         self._availability = Availability()
-        self._behind: dict[int, int] = {}
-        self._behind_rows = 0
+        self._answers = Answers()
         self._writer: Writer | None = None
         self._recovery: asyncio.Task[None] | None = None
         self._scheduled = False
         self._resting = False
         self._pause_s = _FIRST_PAUSE_S
-        self._troubled = self._full = False
-        self._stopping = False
+        self._troubled = self._full = self._stopping = False
+        self._in_doubt = 0
         self._drained = asyncio.Event()
 
     # ---- What others call -------------------------------------------------------------------------------------------
@@ -97,15 +90,16 @@ class Recorder:
         self._rejections_at = 0.0
         self._schedule()
         try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._drained.wait()
+            if self._writer is not None or self._queue or self._in_doubt:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await self._drained.wait()
         except TimeoutError:
-            logger.error("recording_stopped_undrained")
+            logger.error("recording_stopped_undrained", in_doubt=self._in_doubt)
         self._ticker.cancel()
         if self._writer is not None and self._writer.busy:
             self._writer.lose("the recorder stopped")
         for entry in self._queue.take_all():
-            self._fail(entry, AuditUnavailable())
+            self._answers.fail(entry, AuditUnavailable())
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.gather(self._recovery, return_exceptions=True)
@@ -118,10 +112,10 @@ class Recorder:
         Raises:
             ValueError: a participant is of a kind that is not registered.
         """
-        if any(participant.kind not in self._kinds for participant in entry.participants):
+        if entry.participants and any(one.kind not in self._kinds for one in entry.participants):
             raise ValueError("A participant's kind must be registered with the recorder.")
         if self._stopping:
-            self._loop.call_soon(self._fail, entry, AuditUnavailable())
+            self._loop.call_soon(self._answers.fail, entry, AuditUnavailable())
             return
         self._queue.add(entry)
         self._schedule()
@@ -132,10 +126,8 @@ class Recorder:
         Returns:
             Whether it was taken. If not, nothing was done: submit it, and answer when it is stored.
         """
-        if self._stopping or self._behind_rows + entry.rows > BEHIND_ROWS:
+        if self._stopping or not self._answers.expect_behind(entry):
             return False
-        self._behind[id(entry)] = entry.rows
-        self._behind_rows += entry.rows
         self.submit(entry)
         return True
 
@@ -147,7 +139,7 @@ class Recorder:
 
     def _schedule(self) -> None:
         """Begin a group at the end of this turn of the loop, so that what is submitted in one turn goes together."""
-        if not self._scheduled:
+        if not self._scheduled and self._writer is not None and not self._writer.busy:
             self._scheduled = True
             self._loop.call_soon(self._begin)
 
@@ -159,7 +151,7 @@ class Recorder:
             return
         while (group := self._next_group()) is not None:
             try:
-                attempt = Attempt(group, self._kinds, self, before=_FILL if self._full else None)
+                attempt = Attempt(group, self._kinds, self, probing=self._full)
             except UnicodeEncodeError:
                 self._isolate(group, "a text is not Unicode")
             except Exception:
@@ -188,7 +180,7 @@ class Recorder:
         self._pause_s = _FIRST_PAUSE_S
         self._availability.set(True)
         self._begin()
-        self._release(group)
+        self._answers.release(group)
 
     def attempt_failed(self, group: Group, sqlstate: str, message: str) -> None:
         """Nothing of a group is stored: find the entry that is to blame, or wait and try again."""
@@ -235,29 +227,7 @@ class Recorder:
             for entry in group.entries:
                 logger.error("prediction_not_storable", request_id=entry.request_id, reason=reason)
                 # Later, since the group before this one may not have been told yet.
-                self._loop.call_soon(self._fail, entry, Internal(entry.request_id))
-
-    def _release(self, group: Group) -> None:
-        """Tell the entries of a stored group, in order."""
-        for place, entry in enumerate(group.entries):
-            try:
-                if place in group.refusals:
-                    entry.refused(group.refusals[place])
-                else:
-                    entry.committed()
-            except Exception:
-                logger.exception("entry_callback_failed", request_id=entry.request_id)
-        if self._behind:
-            for entry in group.entries:
-                self._behind_rows -= self._behind.pop(id(entry), 0)
-
-    def _fail(self, entry: Entry, error: ForetellError) -> None:
-        """Tell an entry that it is not stored."""
-        self._behind_rows -= self._behind.pop(id(entry), 0)
-        try:
-            entry.failed(error)
-        except Exception:
-            logger.exception("entry_callback_failed", request_id=entry.request_id)
+                self._loop.call_soon(self._answers.fail, entry, Internal(entry.request_id))
 
     # ---- When something is in the way -------------------------------------------------------------------------------
 
@@ -274,19 +244,20 @@ class Recorder:
 
     def _recover(self, lost: Backend | None, group: Group | None = None, xid: str | None = None) -> None:
         """Connect anew; with a group and its transaction, find out first whether that was committed."""
+        self._in_doubt = 0 if group is None else len(group.entries)
         self._recovery = self._loop.create_task(self._reconnect(lost, group, xid))
 
     async def _reconnect(self, lost: Backend | None, group: Group | None, xid: str | None) -> None:
         backend, committed = await self._replaced(lost, group, xid)
         self._recovery = None
+        self._in_doubt = 0
         self._connected(backend)
-        if group is None:
-            self._begin()
-        elif committed:
+        if group is not None and committed:
             self.attempt_committed(group)
-        else:
+            return
+        if group is not None:
             self._keep(group)
-            self._begin()
+        self._begin()
 
     async def _replaced(self, lost: Backend | None, group: Group | None, xid: str | None) -> tuple[Backend, bool]:
         """A new backend, and whether the lost one committed; tried for as long as it takes."""
@@ -321,7 +292,7 @@ class Recorder:
                 self._availability.set(False)
                 self._writer.lose(f"no answer for {GROUP_TIMEOUT_S:g} s")
             for entry in self._queue.take_late(self._loop.time()):
-                self._fail(entry, StorageFull() if self._full else AuditUnavailable())
+                self._answers.fail(entry, StorageFull() if self._full else AuditUnavailable())
             if self._rejections or self._troubled:
                 self._schedule()
         except Exception:

@@ -101,6 +101,18 @@ async def test_a_session_that_was_taken_over_stores_nothing_and_hinders_nobody(
     assert rows(SEQS) == [(1,), (11,), (12,)]
 
 
+async def test_a_session_that_does_not_hold_the_stream_moves_nothing(
+    recorder: Recorder, rows: Rows, streams: list[int]
+) -> None:
+    entry = reading([], streams[0], 11, session=OTHER)
+    recorder.submit(entry)
+    await entry.done.wait()
+
+    assert entry.calls == [entry.participants[0]]
+    assert rows(POSITIONS) == [(10,), (10,)]
+    assert rows(SEQS) == []
+
+
 async def test_a_seq_that_is_settled_is_not_stored_again(recorder: Recorder, rows: Rows, streams: list[int]) -> None:
     entry = reading([], streams[0], 10)
     recorder.submit(entry)

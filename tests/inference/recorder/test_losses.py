@@ -205,3 +205,11 @@ async def test_stop_fails_what_can_not_be_stored_in_its_time(tmp_path: Path, mon
 
     assert isinstance(entry.calls[0], AuditUnavailable)
     assert len(entry.calls) == 1
+
+
+async def test_stop_does_not_wait_for_a_database_when_nothing_is_left(tmp_path: Path) -> None:
+    recorder = Recorder(f"postgresql://postgres@/postgres?host={tmp_path}")
+    await recorder.start()
+
+    async with asyncio.timeout(recorder_module.STOP_TIMEOUT_S / 2):
+        await recorder.stop()

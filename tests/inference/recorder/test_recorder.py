@@ -8,8 +8,7 @@ import pytest
 
 from inference.database import DatabaseUnsafe
 from inference.errors import AuditUnavailable, Internal
-from inference.recorder import Recorder
-from inference.recorder import recorder as recorder_module
+from inference.recorder import Recorder, answers
 from inference.recorder.lines import COPY
 from tests.inference.recorder.told import FEATURES, Failing, Told, told
 
@@ -138,7 +137,7 @@ async def test_rows_behind_answers_are_stored_with_the_others(recorder: Recorder
 
 
 async def test_rows_behind_answers_are_bounded(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder_module, "BEHIND_ROWS", 3)
+    monkeypatch.setattr(answers, "BEHIND_ROWS", 3)
     first, second, third = Told([], rows=2), Told([], rows=2), Told([], rows=2)
 
     assert recorder.store_behind(first)
