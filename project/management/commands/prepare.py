@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import sys
 from typing import Any
 
@@ -40,9 +41,9 @@ class Command(BaseCommand):
         self._tell(step="Models from artifacts/")
         call_command("deploy", stdout=sys.stderr)
         self._tell(step="Admin and credentials")
-        result = {"password": admin_ensure(), "visitor": _token("visitor"), "example": example()}
+        result = {"password": admin_ensure(), "visitor": device_token("visitor"), "example": example()}
         if settings.ENVIRONMENT.demo:
-            result["demo"] = [_token(f"demo-{number}") for number in range(1, DEMO_DEVICES + 1)]
+            result["demo"] = [device_token(f"demo-{number}") for number in range(1, DEMO_DEVICES + 1)]
         self._tell(result=result)
 
     def _tell(self, **said: Any) -> None:
@@ -64,7 +65,8 @@ def static_files_collect() -> bool:
     stamp = settings.STATIC_ROOT / ".collected"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
         return False
-    call_command("collectstatic", interactive=False, verbosity=0, stdout=sys.stderr)
+    # Cleared, because collectstatic keeps a copy that looks newer than its changed source.
+    call_command("collectstatic", clear=True, interactive=False, verbosity=0, stdout=sys.stderr)
     stamp.write_text(digest.hexdigest())
     return True
 
@@ -89,7 +91,7 @@ def admin_ensure() -> str | None:
     return password
 
 
-def _token(name: str) -> str:
+def device_token(name: str) -> str:
     """A new credential of the device of that name; its older ones end at once."""
     device = Device.objects.filter(name=name).first()
     if device is None:
@@ -118,9 +120,10 @@ def example() -> dict[str, Any] | None:
 
 
 def _typical(said: dict[str, Any], reference: dict[str, Any]) -> float | int | str:
-    """A usual value of an input: its mean, or its most frequent category."""
+    """A usual value of an input: its mean within its range, or its most frequent category."""
     if said["dtype"] == "string":
-        return max(reference.get("categories") or {"": 0}, key=(reference.get("categories") or {"": 0}).get)
-    value = float(f"{reference.get('mean', said.get('min') or 0.0):.4g}")
-    value = min(max(value, said.get("min") or -float("inf")), said.get("max") or float("inf"))
+        counts = reference.get("categories") or {"": 0}
+        return max(counts, key=counts.__getitem__)
+    low, high = (said.get(name, default) for name, default in (("min", -math.inf), ("max", math.inf)))
+    value = min(max(float(f"{reference.get('mean') or 0.0:.4g}"), low), high)
     return value if said["dtype"] == "float" else round(value)
