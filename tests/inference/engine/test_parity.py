@@ -286,7 +286,7 @@ def test_limits_and_their_neighbours_are_tried() -> None:
         ([[0.5, 0.5]], [[0.499995, 0.500005]], True, 1),
         ([[0.500008, 0.499992]], [[0.499999, 0.500001]], True, 1),
         ([[0.50002, 0.49998]], [[0.5, 0.5]], False, 0),
-        ([[0.3, 0.7]], [[np.nan, np.nan]], False, 0),
+        ([[0.7, 0.3]], [[np.nan, np.nan]], False, 0),
     ],
 )
 def test_scores_are_equal_within_a_hundred_thousandth(expected: Any, got: Any, equal: bool, ties: int) -> None:
@@ -304,6 +304,7 @@ def test_scores_are_equal_within_a_hundred_thousandth(expected: Any, got: Any, e
         (0.0, 0.0011, 10.0, False),
         (1e30, 1.0002e30, 1.0, False),
         (1.0, np.inf, 1.0, False),
+        (1.0, np.nan, 1.0, False),
     ],
 )
 def test_values_are_equal_relative_to_themselves_or_the_spread(
