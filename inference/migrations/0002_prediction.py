@@ -32,6 +32,7 @@ CREATE TABLE inference_prediction (
 CREATE TABLE inference_prediction_default PARTITION OF inference_prediction DEFAULT;
 CREATE INDEX prediction_by_endpoint ON inference_prediction (endpoint_id, id);
 CREATE INDEX prediction_by_device ON inference_prediction (device_id, id);
+CREATE INDEX prediction_by_transaction ON inference_prediction (txid);
 """
 
 
