@@ -19,6 +19,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "daphne",
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -149,7 +150,15 @@ STORAGES = {
 
 # ---- Console --------------------------------------------------------------------------------------------------------
 # https://unfoldadmin.com/docs/configuration/settings/
-UNFOLD = {"SITE_TITLE": "Foretell", "SITE_HEADER": "Foretell", "SITE_URL": None}
+UNFOLD = {
+    "SITE_TITLE": "Foretell",
+    "SITE_HEADER": "Foretell",
+    "SITE_URL": None,
+    "SITE_SYMBOL": "monitoring",
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "project.console.dashboard.context",
+    "SIDEBAR": {"show_search": False, "navigation": "project.console.sidebar.navigation"},
+}
 
 # ---- Logging --------------------------------------------------------------------------------------------------------
 # https://www.structlog.org/en/stable/standard-library.html

@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the servers and load the settings, before pytest-django looks for them."""
     home = Path(tempfile.mkdtemp(prefix="ft-"))
     home.chmod(0o711)  # the servers of a test run as root run as `nobody`
+    (home / "static").mkdir()  # whitenoise warns when it finds none
     config.stash[_home] = home
     config.stash[_servers] = []
     for name in _READ_BY_FORETELL:

@@ -6,13 +6,8 @@ import structlog
 
 
 def test_a_traceback_in_the_log_holds_no_local_variables():
-    formatter = logging.getLogger().handlers[0].formatter
-    if not isinstance(formatter, structlog.stdlib.ProcessorFormatter):
-        formatter = next(
-            handler.formatter
-            for handler in logging.getLogger().handlers
-            if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter)
-        )
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    formatter = next(one for one in formatters if isinstance(one, structlog.stdlib.ProcessorFormatter))
     try:
         authorization = "Bearer ft_canary"
         raise RuntimeError("it broke")

@@ -1,0 +1,44 @@
+"""What stands in the console's sidebar, for whom."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+
+GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
+    ("Records", [("Predictions", "insights", "prediction"), ("Rejections", "block", "rejection")]),
+    (
+        "Registry",
+        [
+            ("Endpoints", "hub", "endpoint"),
+            ("Versions", "deployed_code", "version"),
+            ("Deployments", "history", "deployment"),
+        ],
+    ),
+    ("Access", [("Devices", "sensors", "device"), ("Credentials", "key", "credential")]),
+]
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups of links; each is shown to those who may open it."""
+    live = {"title": "Live", "icon": "monitoring", "link": reverse_lazy("admin:index")}
+    groups = [
+        {"title": title, "separator": True, "items": [_page("inference", *item) for item in items]}
+        for title, items in GROUPS
+    ]
+    people = [_page("auth", "Users", "person", "user"), _page("auth", "Groups", "group", "group")]
+    return [{"items": [live]}, *groups, {"title": "People", "separator": True, "items": people}]
+
+
+def _page(app: str, title: str, icon: str, model: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
+        "permission": _may_view(f"{app}.view_{model}"),
+    }
+
+
+def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)

@@ -1,0 +1,131 @@
+"""The pages of predictions and refusals: they show what is stored, cheaply, and change nothing."""
+
+import datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from inference.models import Prediction, Rejection
+from inference.services import device_create
+
+LIST = "/inference/prediction/"
+
+
+def _page(browser, address, status=200):
+    answer = browser.get(address)
+    assert answer.status_code == status
+    return answer.content.decode()
+
+
+def test_the_list_shows_time_endpoint_device_version_and_answer(browser, predict):
+    device = device_create(name="pump-7").credential.device
+    stored = predict(device=device)
+    page = _page(browser, LIST)
+    for shown in ("flow", "pump-7", "line-1.0.0", "3.75", f"{stored.predicted_at:%Y-%m-%d %H:%M:%S}"):
+        assert shown in page
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"output": {"label": "fault", "scores": {"fault": 0.925, "normal": 0.075}}}, "fault 0.925"),
+        ({"output": {"label": "anomaly", "score": 0.13}}, "anomaly 0.13"),
+        ({"output": None, "error": "model_error"}, "model_error"),
+    ],
+)
+def test_every_kind_of_answer_is_told_in_a_few_words(browser, predict, said, shown):
+    predict(**said)
+    assert shown in _page(browser, LIST)
+
+
+def test_the_list_never_counts_and_reads_the_last_days_only(browser, predict):
+    predict()
+    predict(ago=datetime.timedelta(days=8), client_id="old")
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        _page(browser, LIST)
+    reads = [query["sql"] for query in queries if '"inference_prediction"' in query["sql"]]
+    assert len(reads) == 1
+    assert "COUNT(" not in reads[0]
+    assert '"inference_prediction"."id" >=' in reads[0]
+
+
+def test_the_list_costs_the_same_for_many_rows(browser, predict):
+    device = device_create(name="pump-7").credential.device
+    predict(device=device)
+    with CaptureQueriesContext(connection) as few:
+        _page(browser, LIST)
+    for _ in range(20):
+        predict(device=device)
+    with CaptureQueriesContext(connection) as many:
+        _page(browser, LIST)
+    assert len(many) == len(few)
+
+
+def test_older_predictions_are_found_by_the_time_filter_and_by_id(browser, predict):
+    old = predict(ago=datetime.timedelta(days=8))
+    assert str(old.pk) not in _page(browser, LIST)
+    assert str(old.pk) in _page(browser, f"{LIST}?since_hours=720")
+    assert "3.75" in _page(browser, f"{LIST}{old.pk}/change/")
+
+
+def test_the_filters_and_the_search_narrow_the_list(browser, predict):
+    device = device_create(name="pump-7").credential.device
+    with_device, without = predict(device=device), predict()
+    for query in (f"device__id__exact={device.pk}", f"q={with_device.pk}"):
+        page = _page(browser, f"{LIST}?{query}")
+        assert str(with_device.pk) in page
+        assert str(without.pk) not in page
+    assert str(without.pk) not in _page(browser, f"{LIST}?q=nonsense")
+    assert str(without.pk) in _page(browser, f"{LIST}?endpoint__id__exact={without.endpoint_id}&source__exact=2")
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1", "99999999999", "1; drop"])
+def test_a_strange_time_filter_shows_the_last_days(browser, predict, since):
+    assert str(predict().pk) in _page(browser, f"{LIST}?since_hours={since}")
+
+
+def test_one_prediction_is_shown_with_its_features_by_name(browser, predict):
+    stored = predict(client_id="x9", warnings=["clock_suspect"])
+    page = _page(browser, f"{LIST}{stored.pk}/change/")
+    for shown in ("<th", ">a</th>", ">b</th>", "1.5", "2.25", "3.75", "x9", "clock_suspect", "flow/line-1.0.0"):
+        assert shown in page
+
+
+def test_text_from_outside_is_escaped(browser, predict):
+    stored = predict(client_id="<script>1</script>", features=["<script>2</script>", None])
+    page = _page(browser, f"{LIST}{stored.pk}/change/")
+    assert "<script>1" not in page
+    assert "<script>2" not in page
+    assert "&lt;script&gt;2" in page
+
+
+def test_a_row_whose_device_is_gone_is_shown(browser, predict):
+    device = device_create(name="pump-7").credential.device
+    stored = predict(device=device)
+    device.delete()
+    assert "3.75" in _page(browser, LIST)
+    assert "3.75" in _page(browser, f"{LIST}{stored.pk}/change/")
+
+
+@pytest.mark.parametrize("model", ["prediction", "rejection", "version", "deployment"])
+def test_records_and_history_can_not_be_added(browser, model, db):
+    _page(browser, f"/inference/{model}/add/", 403)
+
+
+def test_a_prediction_can_be_neither_changed_nor_deleted(browser, predict):
+    stored = predict()
+    assert browser.post(f"{LIST}{stored.pk}/change/", {"client_id": "changed"}).status_code == 403
+    assert browser.post(f"{LIST}{stored.pk}/delete/", {"post": "yes"}).status_code == 403
+    browser.post(LIST, {"action": "delete_selected", "_selected_action": str(stored.pk), "post": "yes"})
+    assert Prediction.objects.get().client_id is None
+
+
+def test_refusals_are_shown_by_hour(browser, flow):
+    Rejection.objects.create(endpoint=flow, device=None, code="out_of_range", hour=timezone.now(), count=17)
+    page = _page(browser, "/inference/rejection/")
+    assert "out_of_range" in page
+    assert "17" in page

@@ -1,0 +1,81 @@
+"""The first page after login: predictions as they arrive, for whoever may see them."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Permission, User
+
+from inference import ids
+from inference.engine.store import FolderStore
+from inference.models import Endpoint, Prediction, Source
+from inference.services import release_deploy
+from tests.inference import tiny
+
+
+@pytest.fixture
+def prediction(tmp_path, db):
+    tiny.write_version(tiny.write_endpoint(tmp_path / "artifacts"))
+    release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(tmp_path / "store"), actor="test")
+    endpoint = Endpoint.objects.get()
+    return Prediction.objects.create(
+        id=ids.prediction_id(),
+        endpoint=endpoint,
+        version=endpoint.versions.get(),
+        source=Source.STREAM,
+        request_id=ids.prediction_id(),
+        features=[1, 2],
+        output={"value": 31.25},
+    )
+
+
+def test_a_stranger_is_asked_to_log_in(client, db):
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/login/?next=/")
+    page = client.get("/login/").content.decode()
+    assert "Foretell" in page
+    assert 'name="password"' in page
+
+
+def test_after_login_predictions_arrive(client, admin_user, prediction):
+    answer = client.post("/login/?next=/", {"username": "admin", "password": "password"}, follow=True)
+    page = answer.content.decode()
+    for shown in ("line-1.0.0", "31.25", "0.1", str(prediction.pk), 'hx-trigger="every 2s'):
+        assert shown in page
+
+
+def test_the_page_asks_again_for_its_picture_only(admin_client, prediction):
+    whole = admin_client.get("/").content.decode()
+    part = admin_client.get("/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" in whole
+    assert "<html" not in part
+    assert part.strip().startswith('<div id="live"')
+    assert "31.25" in part
+
+
+def test_without_the_permission_no_prediction_is_shown(client, prediction):
+    user = User.objects.create_user("eve", password="x", is_staff=True)
+    client.force_login(user)
+    assert "31.25" not in client.get("/").content.decode()
+    user.user_permissions.add(Permission.objects.get(codename="view_prediction"))
+    assert "31.25" in client.get("/").content.decode()
+
+
+def test_the_sidebar_shows_what_one_may_open(client, admin_client, prediction):
+    assert "/inference/credential/" in admin_client.get("/").content.decode()
+    client.force_login(User.objects.create_user("eve", password="x", is_staff=True))
+    assert "/inference/credential/" not in client.get("/").content.decode()
+
+
+def test_the_page_works_without_any_endpoint(admin_client, db):
+    assert "no endpoint yet" in admin_client.get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/login/", "/inference/prediction/", "/inference/credential/add/", "/auth/user/", "/auth/group/"]
+)
+def test_pages_load_nothing_from_elsewhere(admin_client, client, prediction, address):
+    page = (client if address == "/login/" else admin_client).get(address).content.decode()
+    loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]+)"|<link[^>]*\shref="([^"]+)"', page)
+    addresses = [one or other for one, other in loaded]
+    assert addresses
+    assert [place for place in addresses if not place.startswith("/") or place.startswith("//")] == []
