@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from inference.models import Credential, Device, Endpoint
+from inference.models import Credential, Device, Endpoint, Scope
 from inference.tokens import new_secret
 
 
@@ -37,13 +38,19 @@ def credential_create(
     Raises:
         ValidationError: both or neither of device and service, no scope, or one that is not known.
     """
+    scopes = sorted(set(scopes))
+    if (device is None) == (service == ""):
+        raise ValidationError("A credential is of a device, or of a service with a name: say one of the two.")
+    if not scopes or set(scopes) - set(Scope.values):
+        unknown = ", ".join(repr(scope) for scope in scopes if scope not in Scope.values) or "Nothing"
+        raise ValidationError(f"{unknown} is no scope. Choose of {', '.join(Scope.values)}.")
     token, prefix, sha256 = new_secret()
     credential = Credential(
         prefix=prefix,
         secret_sha256=sha256,
         device=device,
         service=service,
-        scopes=sorted(set(scopes)),
+        scopes=scopes,
         expires_at=expires_at,
         created_by=created_by,
     )

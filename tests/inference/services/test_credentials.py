@@ -30,20 +30,21 @@ def test_only_the_digest_of_a_token_is_stored():
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "problem"),
     [
-        {"service": "report", "scopes": []},
-        {"service": "report", "scopes": ["fly"]},
-        {"service": "", "scopes": ["predict"]},
+        ({"service": "report", "scopes": []}, "Nothing is no scope"),
+        ({"service": "report", "scopes": ["read", "fly"]}, "'fly' is no scope"),
+        ({"service": "", "scopes": ["predict"]}, "one of the two"),
+        ({"service": "x" * 65, "scopes": ["predict"]}, "at most 64"),
     ],
 )
-def test_a_credential_without_owner_or_known_scopes_is_refused(said):
-    with pytest.raises(ValidationError):
+def test_a_credential_without_owner_or_known_scopes_is_refused(said, problem):
+    with pytest.raises(ValidationError, match=problem):
         credential_create(**said)
 
 
 def test_a_credential_belongs_to_a_device_or_to_a_service_not_both():
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="one of the two"):
         credential_create(device=Device.objects.create(name="pump"), service="report", scopes=["predict"])
 
 
