@@ -4,6 +4,7 @@ One thread, no locks: everything happens in the caller's thread, between waits t
 short. That thread must be the main one, since signals and parent-death signals are bound to it.
 """
 
+import math
 import os
 import select
 import signal
@@ -19,11 +20,15 @@ from typing import Self
 from project.part import Part, signal_group
 
 DEATHS = 5
-WINDOW_S = 60.0
-"""A part that dies `DEATHS` times in `WINDOW_S` is given up."""
+"""A part that dies so often in a row without getting ready in between is given up."""
+
+PROVEN_S = 5.0
+"""A part that can't be asked whether it is ready counts as ready when it has run so long."""
 
 FIRST_DELAY_S = 0.25
-"""A part that died is started again after this; each further death in the window doubles it."""
+LAST_DELAY_S = 2.0
+WINDOW_S = 60.0
+"""A part that died is started again after the first delay, doubled for each death in the window, up to the last one."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,17 +51,39 @@ class _Running:
 
     part: Part
     before: Callable[[], None]
-    vital: bool = True
+    ready: Callable[[], bool] | None
+    vital: bool
     process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
     restart_at: float = 0.0
+    proven: bool = False
     deaths: deque[float] = field(default_factory=deque)
+    failed_starts: int = 0
 
     def spawn(self) -> None:
         self.before()
+        self.started_at = time.monotonic()
+        self.proven = False
         try:
             self.process = self.part.spawn()
         except OSError as error:
             raise PartFailed(f"{self.part.name} can't be started: {error}.") from error
+
+    def is_ready(self) -> bool:
+        """Whether it is ready; one that can't be asked is when it has run for a while."""
+        if not self.proven:
+            self.proven = self.ready() if self.ready else time.monotonic() - self.started_at > PROVEN_S
+            if self.proven:
+                self.failed_starts = 0
+        return self.proven
+
+    def delay_s(self) -> float:
+        """How long to wait after a death that has just happened."""
+        now = time.monotonic()
+        while self.deaths and self.deaths[0] < now - WINDOW_S:
+            self.deaths.popleft()
+        self.deaths.append(now)
+        return min(LAST_DELAY_S, FIRST_DELAY_S * 2 ** (len(self.deaths) - 1))
 
     def ended(self) -> int | None:
         """Its exit code once it has ended; what it had started in its session is then gone, too."""
@@ -116,7 +143,7 @@ class Supervisor:
         self,
         part: Part,
         *,
-        ready: Callable[[], bool] = lambda: True,
+        ready: Callable[[], bool] | None = None,
         before: Callable[[], None] = lambda: None,
         vital: bool = True,
         timeout_s: float = 60.0,
@@ -124,7 +151,7 @@ class Supervisor:
         """Start a part and wait until it is ready; from then on it is kept running.
 
         Args:
-            ready: asked again and again; may take a second.
+            ready: asked again and again, also after a later start; may take a second. Nothing is waited for without it.
             before: called before each start, also before a later one.
             vital: the others can't do without it. One that is not vital may end by itself (exit code 0), and is left
                 alone when it keeps dying.
@@ -133,11 +160,11 @@ class Supervisor:
             PartFailed: it ended before it was ready, or is not ready in time.
             Stopped: a signal came.
         """
-        running = _Running(part, before, vital)
+        running = _Running(part, before, ready, vital)
         running.spawn()
         self._parts.append(running)
         deadline = time.monotonic() + timeout_s
-        while not ready():
+        while ready is not None and not running.is_ready():
             if (code := running.ended()) is not None:
                 raise PartFailed(f"{part.name} ended ({_said(code)}) while it was starting: {_log(part)}")
             if time.monotonic() > deadline:
@@ -152,7 +179,7 @@ class Supervisor:
             PartFailed: it ended with another code than 0, or not in time.
             Stopped: a signal came.
         """
-        running = _Running(part, lambda: None)
+        running = _Running(part, lambda: None, ready=None, vital=True)
         running.process = part.spawn(piped=True)
         self._parts.append(running)
         output = running.process.stdout
@@ -176,15 +203,16 @@ class Supervisor:
             raise PartFailed(f"{part.name} ended ({_said(code)}): {_log(part)}")
 
     def watch(self) -> None:
-        """Keep all parts running until a signal comes or one of them keeps dying.
+        """Keep all parts running until a signal comes or one of them can't be kept.
 
         Raises:
-            PartFailed: a part died too often.
+            PartFailed: a vital part died again and again before it was ready.
             Stopped: a signal came.
         """
         while True:
             due = [running.restart_at - time.monotonic() for running in self._parts if running.process is None]
-            self._wait(max(0.0, min([*due, 1.0])))
+            asking = any(running.process and not running.proven for running in self._parts)
+            self._wait(max(0.0, min([*due, 0.25 if asking else 1.0])))
             self._tend()
 
     def _tend(self, but: _Running | None = None) -> None:
@@ -196,26 +224,24 @@ class Supervisor:
                 self._mourn(running, code)
             if running.process is None and time.monotonic() >= running.restart_at:
                 running.spawn()
+            elif running.process is not None:
+                running.is_ready()
 
     def _mourn(self, running: _Running, code: int) -> None:
-        now = time.monotonic()
+        """Decide what follows a death."""
+        part = running.part
         running.process = None
-        running.deaths.append(now)
-        while running.deaths[0] < now - WINDOW_S:
-            running.deaths.popleft()
-        if not running.vital and (code == 0 or len(running.deaths) >= DEATHS):
-            running.restart_at = float("inf")
-            self._say(
-                f"{running.part.name} has ended ({_said(code)}) and is not started again. Log: {running.part.log}"
-            )
+        running.failed_starts += not running.proven
+        given_up = running.failed_starts >= DEATHS
+        if given_up and running.vital:
+            raise PartFailed(f"{part.name} keeps dying, last with {_said(code)}: {_log(part)}")
+        if given_up or (code == 0 and not running.vital):
+            running.restart_at = math.inf
+            self._say(f"{part.name} has ended ({_said(code)}) and is not started again. Log: {part.log}")
             return
-        if len(running.deaths) >= DEATHS:
-            raise PartFailed(f"{running.part.name} keeps dying, last with {_said(code)}: {_log(running.part)}")
-        delay_s = FIRST_DELAY_S * 2 ** (len(running.deaths) - 1)
-        running.restart_at = now + delay_s
-        self._say(
-            f"{running.part.name} died ({_said(code)}); it is started again in {delay_s:g} s. Log: {running.part.log}"
-        )
+        delay_s = running.delay_s()
+        running.restart_at = time.monotonic() + delay_s
+        self._say(f"{part.name} died ({_said(code)}); it is started again in {delay_s:g} s. Log: {part.log}")
 
     def _end_all(self) -> None:
         """End what runs, last started first, each by its signal, its grace, then SIGKILL."""

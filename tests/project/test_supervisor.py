@@ -130,7 +130,7 @@ def test_a_part_that_dies_is_started_again(tmp_path, supervisor, said, ticks):
 
 
 def test_a_part_that_keeps_dying_is_given_up_by_name(tmp_path, supervisor, said, monkeypatch):
-    monkeypatch.setattr("project.supervisor.FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr("project.supervisor.LAST_DELAY_S", 0.001)
     with (
         pytest.raises(PartFailed, match=r"doomed keeps dying, last with exit code 7: .*no luck \(log: .*doomed.log\)"),
         supervisor,
@@ -140,9 +140,26 @@ def test_a_part_that_keeps_dying_is_given_up_by_name(tmp_path, supervisor, said,
     assert len(said) == DEATHS - 1
 
 
+def test_a_part_that_is_killed_again_and_again_when_it_was_ready_is_not_given_up(
+    tmp_path, supervisor, ticks, monkeypatch
+):
+    monkeypatch.setattr("project.supervisor.LAST_DELAY_S", 0.001)
+    killed = []
+
+    def ready() -> bool:
+        os.kill(int(announced(tmp_path, "victim")), signal.SIGKILL)
+        killed.append(1)
+        return True
+
+    ticks.append(lambda: len(killed) > 2 * DEATHS and os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped), supervisor:
+        supervisor.start(calm(tmp_path, "victim"), ready=ready)
+        supervisor.watch()
+
+
 @pytest.mark.parametrize(("code", "starts"), [(0, 1), (7, DEATHS)])
 def test_a_part_that_is_not_vital_ends_alone(tmp_path, supervisor, said, ticks, monkeypatch, code, starts):
-    monkeypatch.setattr("project.supervisor.FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr("project.supervisor.LAST_DELAY_S", 0.001)
     before = []
     ticks.append(lambda: said and "not started again" in said[-1] and os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped), supervisor:
