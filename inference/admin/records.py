@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from unfold import paginator as unfold_paginator
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
@@ -16,7 +17,6 @@ from unfold.contrib.filters.admin import (
     RelatedDropdownFilter,
 )
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from inference import ids
 from inference.admin.pages import ShownAdmin, answer, table
@@ -27,8 +27,11 @@ SHOWN_AT_MOST = 10_000
 """Rows one can page through; older ones are found by a filter."""
 
 
-class NewestPaginator(InfinitePaginator):
-    """Pages without counting: counting a day's predictions can take longer than anyone waits."""
+class InfinitePaginator(unfold_paginator.InfinitePaginator):
+    """Pages without counting: counting a day's predictions can take longer than anyone waits.
+
+    The name is what unfold's templates look at to show no number of results.
+    """
 
     count = SHOWN_AT_MOST
 
@@ -69,7 +72,7 @@ class PredictionAdmin(ShownAdmin):
     sortable_by = ()
     search_fields = ["id"]
     search_help_text = "A prediction's id"
-    paginator = NewestPaginator
+    paginator = InfinitePaginator
     show_full_result_count = False
     fields = [
         "id",

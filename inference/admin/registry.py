@@ -62,7 +62,7 @@ class EndpointAdmin(KeptAdmin):
 class VersionAdmin(ShownAdmin):
     """Versions and how they were made."""
 
-    list_display = ["tag", "endpoint", "origin", "metrics", "created_at"]
+    list_display = ["tag", "endpoint", "origin", "summary", "created_at"]
     list_display_links = ["tag"]
     list_filter = [("endpoint", RelatedDropdownFilter), "origin"]
     list_filter_submit = True
@@ -90,6 +90,12 @@ class VersionAdmin(ShownAdmin):
     def tag(self, version: Version) -> str:
         """The tag."""
         return version.tag
+
+    @display(description="Metrics on held-out data")
+    def summary(self, version: Version) -> str:
+        """The metrics that are one number, in a line."""
+        metrics = (version.hold_out or {}).items()
+        return ", ".join(f"{name} {value:.4g}" for name, value in metrics if isinstance(value, float)) or "-"
 
     @display(description="Metrics on held-out data")
     def metrics(self, version: Version) -> SafeString:

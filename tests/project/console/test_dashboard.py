@@ -43,6 +43,11 @@ def test_after_login_predictions_arrive(client, admin_user, prediction):
         assert shown in page
 
 
+def test_who_logs_in_without_a_wish_comes_to_the_first_page(client, admin_user):
+    answer = client.post("/login/", {"username": "admin", "password": "password"})
+    assert answer.headers["Location"] == "/"
+
+
 def test_the_page_asks_again_for_its_picture_only(admin_client, prediction):
     whole = admin_client.get("/").content.decode()
     part = admin_client.get("/", headers={"HX-Request": "true"}).content.decode()
