@@ -12,9 +12,8 @@ from asgiref.sync import SyncToAsync
 
 from project.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
 
-_READ_BY_FORETELL = (
-    "HOST PORT WEB_CONCURRENCY SECRET_KEY DEBUG ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS ADMIN_PASSWORD DEMO".split()
-)
+_CORE = ("HOST", "PORT", "WEB_CONCURRENCY", "SECRET_KEY", "DEBUG")
+_PEOPLE = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "ADMIN_PASSWORD", "DEMO")
 _KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission", "inference_revision")
 _home = pytest.StashKey[Path]()
 _servers = pytest.StashKey[list[EmbeddedServer]]()
@@ -27,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     (home / "static").mkdir()  # whitenoise warns when it finds none
     config.stash[_home] = home
     config.stash[_servers] = []
-    for name in _READ_BY_FORETELL:
+    for name in (*_CORE, *_PEOPLE):
         os.environ.pop(name, None)
     for kind, variable in ((EmbeddedPostgres, "DATABASE_URL"), (EmbeddedValkey, "REDIS_URL")):
         server = kind(home)
@@ -39,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     from django.conf import settings
 
-    assert settings.FORETELL_HOME == home
+    assert home == settings.FORETELL_HOME
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -98,9 +98,11 @@ def started() -> Iterator[list[Up]]:
     ups: list[Up] = []
     yield ups
     for up in ups:
+        family = up.family if up.process.poll() is None else []
         up.process.kill()
         up.process.wait()
         up.process.stdout.close()
+        until(lambda family=family: not any(alive(pid) for pid in family))
 
 
 def test_a_newcomer_sees_predictions_and_all_of_it_ends(home, port, started):
