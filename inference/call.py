@@ -1,7 +1,7 @@
 """A call: instances of one caller on their way through batch and commit, and their answers afterwards."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -57,65 +57,40 @@ class Path(Protocol):
         """The call is answered and takes no room any more."""
 
 
-class Call:
+class Call(msgspec.Struct, gc=False, eq=False):
     """Instances of one caller on their way through batch and commit; afterwards it holds their answers.
 
     `done` is called exactly once, on the event loop, when the answers may leave. Then either `error` says why none
     may, or `outcomes` has an output (JSON text) or an error for each instance, `ids` their predictions' ids, and
-    `stored` whether they are committed. A `whole` call is answered by one status: an instance that fails fails all of
-    them, and they are stored so.
+    `stored` whether they are committed. `context` is whatever the caller wants to find there again. A `whole`
+    call is answered by one status: an instance that fails fails all of them, and they are stored so.
+
+    A struct, since one is made for every reading: msgspec fills it in C. It is not tracked by the garbage collector,
+    so nothing a call holds may hold the call.
     """
 
-    __slots__ = (
-        "_path",
-        "_settled",
-        "_whole",
-        "audit",
-        "done",
-        "error",
-        "give_up_at",
-        "ids",
-        "inputs",
-        "instances",
-        "origin",
-        "outcomes",
-        "participants",
-        "rows",
-        "stored",
-        "text",
-        "version",
-    )
+    path: Path
+    audit: str
+    version: LiveVersion
+    origin: Origin
+    instances: Sequence[Instance]
+    done: "Callable[[Call], None]"
+    give_up_at: float
+    context: Any = None
+    whole: bool = False
+    participants: Sequence[Participant] = ()
+    inputs: Sequence[Row] = ()
+    rows: int = 0
+    outcomes: Sequence[Outcome] = ()
+    ids: Sequence[str] = ()
+    text: str = ""
+    stored: bool = False
+    error: ForetellError | None = None
+    settled: bool = False
 
-    def __init__(
-        self,
-        *,
-        path: Path,
-        audit: str,
-        version: LiveVersion,
-        origin: Origin,
-        instances: Sequence[Instance],
-        done: "Callable[[Call], None]",
-        give_up_at: float,
-        participants: Sequence[Participant] = (),
-        whole: bool = False,
-    ) -> None:
-        self._path = path
-        self._whole = whole
-        self.audit = audit
-        self.version = version
-        self.origin = origin
-        self.instances = instances
-        self.inputs: Sequence[Row] = [instance.row for instance in instances]
-        self.rows = len(instances)
-        self.done = done
-        self.give_up_at = give_up_at
-        self.participants = participants
-        self.outcomes: Sequence[Outcome] = ()
-        self.ids: Sequence[str] = ()
-        self.text = ""
-        self.stored = False
-        self.error: ForetellError | None = None
-        self._settled = False
+    def __post_init__(self) -> None:
+        self.rows = len(self.instances)
+        self.inputs = [instance.row for instance in self.instances]
 
     @property
     def request_id(self) -> str:
@@ -124,11 +99,11 @@ class Call:
 
     def predicted(self, outcomes: Sequence[Outcome]) -> None:
         """Take the batch's outcomes and go on to storing them, or to answering."""
-        if self._whole and (failed := next((one for one in outcomes if not isinstance(one, str)), None)):
+        if self.whole and (failed := next((one for one in outcomes if not isinstance(one, str)), None)):
             outcomes = [failed] * len(outcomes)
         self.outcomes = outcomes
         self.ids = [ids.prediction_id() for _ in outcomes]
-        self._path.store(self)
+        self.path.store(self)
 
     def build_text(self) -> None:
         """Write the rows to store, as the recorder wants them."""
@@ -158,10 +133,10 @@ class Call:
 
     def settle(self) -> None:
         """Hand the call back to its caller, once."""
-        if self._settled:
+        if self.settled:
             return
-        self._settled = True
-        self._path.leave(self)
+        self.settled = True
+        self.path.leave(self)
         self.done(self)
 
 

@@ -1,7 +1,8 @@
 """Prediction ids: UUIDv7, so an id is the time, the primary key and the partition key of its row in one.
 
-Layout (RFC 9562): 48 bits of Unix milliseconds, version 7, a 12-bit counter, variant, 62 random bits. Within a
-process ids only rise, also when the clock steps back: the latest millisecond is then used on until the clock has
+Layout (RFC 9562): 48 bits of Unix milliseconds, version 7, a 12-bit counter, variant, 62 random bits that are drawn
+anew each millisecond: they keep processes apart, the counter keeps the ids of one process apart. Within a process ids
+only rise, also when the clock steps back: the latest millisecond is then used on until the clock has
 caught up. An id is not a secret: who may see a prediction is decided by the credential.
 """
 
@@ -26,6 +27,7 @@ class _Sequence:
         self._millisecond = 0
         self._counter = 0
         self._prefix = ""
+        self._tail = ""
 
     def next(self) -> str:
         """The next id, as text."""
@@ -37,14 +39,15 @@ class _Sequence:
                 self._begin(self._millisecond + 1)
             counter = self._counter
             self._counter = counter + 1
-            tail = f"{self._random_bits(62) | _VARIANT:x}"
-            return f"{self._prefix}{counter:03x}-{tail[:4]}-{tail[4:]}"
+            return f"{self._prefix}{counter:03x}{self._tail}"
 
     def _begin(self, millisecond: int) -> None:
         self._millisecond = millisecond
         self._counter = 0
         text = f"{millisecond:012x}"
         self._prefix = f"{text[:8]}-{text[8:]}-7"
+        random_text = f"{self._random_bits(62) | _VARIANT:x}"
+        self._tail = f"-{random_text[:4]}-{random_text[4:]}"
 
 
 _sequence = _Sequence()

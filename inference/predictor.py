@@ -23,6 +23,9 @@ from inference.recorder import Participant, Recorder
 
 logger = structlog.get_logger(__name__)
 
+# Plain strings: comparing with an enumeration's member costs more than the rest of the decision.
+_FAST, _OFF = AuditPolicy.FAST.value, AuditPolicy.OFF.value
+
 ROOM = 1000
 """Instances in flight a process; deeper queues made the same code slower (docs/benchmarks.md)."""
 OVERLOADED_AT = 4 * ROOM
@@ -125,11 +128,11 @@ class Predictor:
 
     def store(self, call: Call) -> None:
         """Store a predicted call as its audit policy says."""
-        if call.audit == AuditPolicy.OFF:
+        if call.audit == _OFF:
             call.settle()
             return
         call.build_text()
-        if call.audit == AuditPolicy.FAST and self.recorder.store_behind(_Behind(call)):
+        if call.audit == _FAST and self.recorder.store_behind(_Behind(call)):
             call.settle()
         else:
             self.recorder.submit(call)

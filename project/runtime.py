@@ -43,6 +43,7 @@ class Runtime:
             recorder=recorder,
             database=self._database,
         )
+        self._watching: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -52,12 +53,15 @@ class Runtime:
         await self._revision.start()
         await self.predictor.catalog.start()
         await self.predictor.credentials.start()
+        self._watching = asyncio.create_task(self.sockets.watch(), name="sockets")
         self._drain_on(signal.SIGTERM)
         self._drain_on(signal.SIGINT)
 
     async def stop(self) -> None:
         """End in an order that loses nothing: sockets, then what they sent, then what it needed."""
         await self.sockets.drain(DRAIN_S)
+        if self._watching is not None:
+            self._watching.cancel()
         await self.predictor.credentials.stop()
         await self.predictor.catalog.stop()
         await self._revision.stop()

@@ -92,6 +92,8 @@ class DeviceSocket:
         self._to_write = asyncio.Event()
         self._to_read = asyncio.Event()
         self._task = asyncio.current_task()
+        self._writer: asyncio.Task[None] | None = None
+        self._sending_since_s: float | None = None
         self._pause_timer: asyncio.TimerHandle | None = None
         self._give_up_timer: asyncio.TimerHandle | None = None
         self._gone = False
@@ -107,7 +109,7 @@ class DeviceSocket:
         ]
         if not predictor.recorder.available:
             self._availability_changed(False)
-        writer = asyncio.create_task(self._write(), name="stream writer")
+        self._writer = asyncio.create_task(self._write(), name="stream writer")
         self._to_write.set()
         try:
             await self._read()
@@ -122,40 +124,37 @@ class DeviceSocket:
             self._stop_timers()
             self._gone = True
             self._to_write.set()
-            await writer
+            await self._writer
 
     # ---- Reading ----------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         """Receive until the client is gone. After a fault of ours, and after our close frame, only for that."""
         try:
-            while await self._read_one():
-                pass
+            await self._read_all()
         except Exception:
             logger.exception("a stream failed", session=self._session.id)
             self._session.end(Internal(self._session.id))
             self._to_write.set()
             await self._until_gone()
 
-    async def _read_one(self) -> bool:
-        """Take one frame, when there is room for it; False once the socket is closed."""
-        session, predictor = self._session, self._predictor
-        if not session.readable and not await self._until_readable():
-            return False
-        if predictor.full:
-            await predictor.room()
-        message = await self._receive()
-        if message["type"] == "websocket.disconnect":
-            return False
-        text = message.get("text")
-        slot = session.receive(message["bytes"] if text is None else text)
-        if session.rejected:
-            self._count_rejected()
-        if slot is None:
-            self._to_write.set()
-        else:
-            self._submit(slot)
-        return True
+    async def _read_all(self) -> None:
+        """Take frames as long as there is room for them, until the socket is closed."""
+        session, predictor, receive = self._session, self._predictor, self._receive
+        while session.readable or await self._until_readable():
+            if predictor.full:
+                await predictor.room()
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            slot = session.receive(message["bytes"] if text is None else text)
+            if session.rejected:
+                self._count_rejected()
+            if slot is None:
+                self._to_write.set()
+            else:
+                self._submit(slot)
 
     async def _until_readable(self) -> bool:
         """Wait for half of the window. A session that ends is read on for its client's close frame only."""
@@ -179,27 +178,28 @@ class DeviceSocket:
             self._session.refuse(slot, ModelUnavailable(self._slug, reason))
             self._to_write.set()
             return
-
-        def done(call: Call) -> None:
-            if call.error is not None:
-                self._session.refuse(slot, call.error)
-            else:
-                self._session.answer(
-                    slot, ids=call.ids, outcomes=call.outcomes, version=version.tag, stored=call.stored
-                )
-            self._to_write.set()
-
         self._predictor.submit(
             Call(
-                path=self._predictor,
-                audit=self._endpoint.audit,
-                version=version,
-                origin=self._origin,
-                instances=slot.instances,
-                done=done,
-                give_up_at=self._loop.time() + GIVE_UP_S,
+                self._predictor,
+                self._endpoint.audit,
+                version,
+                self._origin,
+                slot.instances,
+                self._answer,
+                self._loop.time() + GIVE_UP_S,
+                slot,
             )
         )
+
+    def _answer(self, call: Call) -> None:
+        """Put a call's answers into the slot of its message."""
+        if call.error is not None:
+            self._session.refuse(call.context, call.error)
+        else:
+            self._session.answer(
+                call.context, ids=call.ids, outcomes=call.outcomes, version=call.version.tag, stored=call.stored
+            )
+        self._to_write.set()
 
     def _count_rejected(self) -> None:
         for code in self._session.rejected:
@@ -213,12 +213,14 @@ class DeviceSocket:
         close = Close(errors.INTERNAL_ERROR, "internal")
         try:
             close = await self._send_all()
-        except TimeoutError:
-            logger.info("a client does not read its answers", session=self._session.id)
-            close = Close(errors.TRY_AGAIN_LATER, "slow_reader")
         except (OSError, RuntimeError) as error:
             # What servers raise when the client is gone; the reader sees the disconnect itself.
             logger.debug("a stream's client is gone", session=self._session.id, error=repr(error))
+        except asyncio.CancelledError:
+            if self._sending_since_s is None:
+                raise
+            logger.info("a client does not read its answers", session=self._session.id)
+            close = Close(errors.TRY_AGAIN_LATER, "slow_reader")
         except Exception:
             logger.exception("a stream's writer failed", session=self._session.id)
         finally:
@@ -235,9 +237,10 @@ class DeviceSocket:
             await to_write.wait()
             to_write.clear()
             if texts := session.frames_to_send():
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    for text in texts:
-                        await send({"type": "websocket.send", "text": text})
+                self._sending_since_s = self._loop.time()
+                for text in texts:
+                    await send({"type": "websocket.send", "text": text})
+                self._sending_since_s = None
             if session.finished:
                 break
             self._to_read.set()
@@ -261,6 +264,11 @@ class DeviceSocket:
                 timer.cancel()
 
     # ---- What happens to the stream ---------------------------------------------------------------------------------
+
+    def check_sending(self, now_s: float) -> None:
+        """Close the socket of a client that has left its answers unread for too long."""
+        if self._sending_since_s is not None and now_s - self._sending_since_s > SEND_TIMEOUT_S:
+            self._writer.cancel()
 
     def drain(self) -> None:
         """Read no more, answer what is in flight, then close with 1012."""

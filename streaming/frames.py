@@ -77,6 +77,7 @@ class Decoder:
         """
         self.signature = signature
         self._clock = clock
+        self._row = signature.decoded_row
         self._lenient = any(one.out_of_range == "warn" for one in signature.inputs)
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
             ("features", signature.features_type),
@@ -105,20 +106,20 @@ class Decoder:
 
     def decode(self, text: str) -> Message:
         """The message in one text frame. Never raises: what can't be served comes back as `Refused`."""
-        if "\\" not in text:
-            try:
-                return self._fast_readings(text) if text.startswith('{"type":"readings"') else self._fast_reading(text)
-            except (msgspec.DecodeError, InvalidInput, RecursionError, ValueError):
-                # The slow path finds the name of what is wrong; ValueError covers text that is not Unicode.
-                return self._explain(text)
+        if "\\" in text:
+            return self._explain(text)
+        try:
+            if text.startswith('{"type":"readings"'):
+                return self._fast_readings(text)
+            message = self._reading.decode(text)
+            if text.count(":") == self._colons(message) + (message.type is not _UNSET):
+                return self._instance(message)
+        except (msgspec.DecodeError, InvalidInput, RecursionError, ValueError):
+            # The slow path finds the name of what is wrong; ValueError covers text that is not Unicode.
+            pass
         return self._explain(text)
 
     # ---- Fast accept ------------------------------------------------------------------------------------------------
-
-    def _fast_reading(self, text: str) -> Message:
-        message = self._reading.decode(text)
-        colons = self._colons(message) + (message.type is not _UNSET)
-        return self._instance(message) if text.count(":") == colons else self._explain(text)
 
     def _fast_readings(self, text: str) -> Message:
         items = self._readings.decode(text).items
@@ -129,14 +130,17 @@ class Decoder:
     def _colons(self, item: Any) -> int:
         """How many colons the item's text has if no key came twice."""
         colons = 1 + self.signature.colons(item.features)
+        if item.seq is item.id is item.ts is item.subject:
+            # Nothing but UNSET is all four at once.
+            return colons
         for value in (item.seq, item.id, item.ts, item.subject):
             if value is not _UNSET:
                 colons += 1 + (value.count(":") if isinstance(value, str) else 0)
         return colons
 
     def _instance(self, item: Any) -> Instance:
-        row = self.signature.decoded_row(item.features)
-        if item.seq is item.id is item.ts is item.subject is _UNSET and not self._lenient:
+        row = self._row(item.features)
+        if item.seq is item.id is item.ts is item.subject and not self._lenient:
             return Instance(row)
         device_time, warnings = (None, ()) if item.ts is _UNSET else self._device_time(item.ts)
         return Instance(

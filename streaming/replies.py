@@ -35,7 +35,7 @@ def hello(
     return _text(said | {"audit": audit, "last_seq": None, "limits": limits})
 
 
-def prediction(id_: str, output_json: str, version: str, *, stored: bool, instance: Instance) -> str:
+def prediction(id_: str, output_json: str, version: str, stored: bool, instance: Instance) -> str:
     """One answer. The output is JSON text already, the very text that is stored."""
     kept = "true" if stored else "false"
     text = f'{{"type":"prediction","id":"{id_}","output":{output_json},"version":"{version}","stored":{kept}'

@@ -142,7 +142,9 @@ class Session:
         message = self._decoder.decode(frame)
         if type(message) is Instance:
             slot = Slot((message,))
-        elif isinstance(message, Readings):
+            self._slots.append(slot)
+            return slot
+        if isinstance(message, Readings):
             slot = self._batch(message)
         elif isinstance(message, Ping):
             self._answered(replies.pong(message.n))
@@ -188,8 +190,13 @@ class Session:
         self, slot: Slot, *, ids: Sequence[str], outcomes: Sequence[str | ForetellError], version: str, stored: bool
     ) -> None:
         """Fill a slot with what was predicted: an output (JSON text) or an error for each of its instances."""
+        if slot.items is None:
+            (outcome,), (instance,) = outcomes, slot.instances
+            if isinstance(outcome, str):
+                slot.frames = [replies.prediction(ids[0], outcome, version, stored, instance)]
+                return
         texts = [
-            replies.prediction(id_, outcome, version, stored=stored, instance=instance)
+            replies.prediction(id_, outcome, version, stored, instance)
             if isinstance(outcome, str)
             else replies.error(replies.refusal(outcome, instance.seq))
             for id_, outcome, instance in zip(ids, outcomes, slot.instances, strict=True)

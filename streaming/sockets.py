@@ -8,8 +8,14 @@ import structlog
 logger = structlog.get_logger(__name__)
 
 
-class Drainable(Protocol):
-    """A socket that can be told to come to its end."""
+CHECK_S = 1.0
+
+
+class DeviceSocket(Protocol):
+    """What is asked of an open socket."""
+
+    def check_sending(self, now_s: float) -> None:
+        """End it if its client has left what was sent unread for too long. `now_s` is the event loop's time."""
 
     def drain(self) -> None:
         """Read no more, answer what is in flight, then close."""
@@ -20,18 +26,29 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self.draining = False
-        self._open: set[Drainable] = set()
+        self._open: set[DeviceSocket] = set()
         self._empty = asyncio.Event()
 
-    def add(self, socket: Drainable) -> None:
+    def add(self, socket: DeviceSocket) -> None:
         """Count a socket in."""
         self._open.add(socket)
 
-    def discard(self, socket: Drainable) -> None:
+    def discard(self, socket: DeviceSocket) -> None:
         """Count a socket out."""
         self._open.discard(socket)
         if not self._open:
             self._empty.set()
+
+    async def watch(self) -> None:
+        """Look for clients that do not read, once a second; for ever.
+
+        One task for all sockets: a timer for every send would cost more than the send.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for socket in list(self._open):
+                socket.check_sending(loop.time())
 
     async def drain(self, timeout_s: float) -> None:
         """Tell every socket to come to its end, and wait for that, at most `timeout_s` seconds."""
