@@ -2,8 +2,9 @@
 
 import asyncio
 import datetime
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -26,6 +27,7 @@ class Backend:
     connection: AsyncConnection
     pid: int
     started_at: datetime.datetime
+    opened_at: float = field(default_factory=time.monotonic)
 
     @classmethod
     async def open(cls, dsn: str) -> "Backend":

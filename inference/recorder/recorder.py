@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 import psycopg
 import structlog
 
-from inference.database import DatabaseUnsafe
 from inference.errors import AuditUnavailable, Internal, StorageFull
 from inference.recorder.answers import Answers
 from inference.recorder.attempt import Attempt
@@ -14,6 +13,7 @@ from inference.recorder.availability import Availability
 from inference.recorder.backend import Backend
 from inference.recorder.entries import Entry, ParticipantKind
 from inference.recorder.groups import Group, Queue
+from inference.recorder.recovery import FIRST_PAUSE_S, LONGEST_PAUSE_S, replacement
 from inference.recorder.rejections import Rejections
 from inference.recorder.writer import Writer
 
@@ -22,8 +22,6 @@ GROUP_TIMEOUT_S = 4.5
 STOP_TIMEOUT_S = 10.0
 _TICK_S = 0.25
 _REJECTIONS_EVERY_S = 1.0
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 1.0
 
 _BAD_VALUE = frozenset({"22", "23", "54"})
 """Classes of SQLSTATE that blame a row: data exception, constraint violation, program limit exceeded."""
@@ -54,7 +52,7 @@ class Recorder:
         self._recovery: asyncio.Task[None] | None = None
         self._scheduled = False
         self._resting = False
-        self._pause_s = _FIRST_PAUSE_S
+        self._pause_s = FIRST_PAUSE_S
         self._troubled = self._full = self._stopping = False
         self._in_doubt = 0
         self._drained = asyncio.Event()
@@ -151,14 +149,13 @@ class Recorder:
             return
         while (group := self._next_group()) is not None:
             try:
-                attempt = Attempt(group, self._kinds, self, probing=self._full)
+                writer.begin(Attempt(group, self._kinds, self, probing=self._full))
             except UnicodeEncodeError:
                 self._isolate(group, "a text is not Unicode")
             except Exception:
                 logger.exception("group_not_expressible", entries=len(group.entries))
                 self._isolate(group, "it can't be written as SQL")
             else:
-                writer.begin(attempt)
                 return
         if self._stopping and not self._rejections:
             self._drained.set()
@@ -177,7 +174,7 @@ class Recorder:
     def attempt_committed(self, group: Group) -> None:
         """A group is stored: the next one starts, then this one is told."""
         self._troubled = self._full = False
-        self._pause_s = _FIRST_PAUSE_S
+        self._pause_s = FIRST_PAUSE_S
         self._availability.set(True)
         self._begin()
         self._answers.release(group)
@@ -248,7 +245,13 @@ class Recorder:
         self._recovery = self._loop.create_task(self._reconnect(lost, group, xid))
 
     async def _reconnect(self, lost: Backend | None, group: Group | None, xid: str | None) -> None:
-        backend, committed = await self._replaced(lost, group, xid)
+        backend, committed = await replacement(
+            self._dsn,
+            lost,
+            xid,
+            None if group is None else group.first_id(),
+            on_failure=lambda: self._availability.set(False),
+        )
         self._recovery = None
         self._in_doubt = 0
         self._connected(backend)
@@ -259,27 +262,11 @@ class Recorder:
             self._keep(group)
         self._begin()
 
-    async def _replaced(self, lost: Backend | None, group: Group | None, xid: str | None) -> tuple[Backend, bool]:
-        """A new backend, and whether the lost one committed; tried for as long as it takes."""
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                return await Backend.replace(self._dsn, lost, xid, None if group is None else group.first_id())
-            except DatabaseUnsafe as error:
-                logger.error("database_unsafe", reason=str(error))
-            except (psycopg.Error, OSError) as error:
-                logger.warning("database_unreachable", reason=str(error))
-            except Exception:
-                logger.exception("reconnecting_failed")
-            self._availability.set(False)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-
     def _rest(self) -> None:
         """Wait a little, longer each time, before the next try."""
         self._resting = True
         self._loop.call_later(self._pause_s, self._wake)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _wake(self) -> None:
         self._resting = False

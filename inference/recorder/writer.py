@@ -91,14 +91,21 @@ class Writer:
         return self._loop.time() - self._begun_at if self._transaction is not None else 0.0
 
     def begin(self, transaction: Transaction) -> None:
-        """Start a transaction; none may be under way. Nothing is called back before this has returned."""
+        """Start a transaction; none may be under way. Nothing is called back before this has returned.
+
+        Raises:
+            ValueError: its statements are not Unicode text without NUL; nothing has started then.
+        """
+        statements = "; ".join((*transaction.statements, _XID, COPY)).encode()
+        if b"\0" in statements:
+            raise ValueError("A statement holds a NUL, behind which libpq would drop the rest.")
         self._transaction = transaction
         self._begun_at = self._loop.time()
         self._results = []
         self._error = None
         self._ending = False
         try:
-            self._pgconn.send_query("; ".join((*transaction.statements, _XID, COPY)).encode())
+            self._pgconn.send_query(statements)
             self._flush()
         except Error as error:
             self._loop.call_soon(self.lose, str(error))

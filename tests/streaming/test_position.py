@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import psycopg
 import pytest
 
+from inference.errors import Internal
 from inference.recorder import Recorder
 from streaming.position import Position, StreamPositions
 from tests.inference.recorder.told import Told, told
@@ -134,6 +135,22 @@ async def test_a_bad_row_moves_no_stream(recorder: Recorder, rows: Rows, streams
     assert entries[1].calls == ["committed"]
     assert rows(POSITIONS) == [(10,), (11,)]
     assert rows(SEQS) == [(11,)]
+
+
+@pytest.mark.parametrize("session", ["no uuid", "a\0b", "\ud800"])
+async def test_a_position_that_is_no_sql_fails_alone(
+    recorder: Recorder, rows: Rows, streams: list[int], session: str
+) -> None:
+    order: list[Told] = []
+    bad = reading(order, streams[0], 11, session=session)
+    entries = [Told(order, seq=1), bad, Told(order, seq=2)]
+    for entry in entries:
+        recorder.submit(entry)
+    await told(entries)
+
+    assert order == entries
+    assert isinstance(bad.calls[0], Internal)
+    assert rows(SEQS) == [(1,), (2,)]
 
 
 async def test_a_locked_stream_delays_its_own_readings_and_lets_the_others_through(
