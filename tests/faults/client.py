@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,8 @@ from tests.faults.stack import ENDPOINT, Stack
 
 AWAY = (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, TimeoutError)
 RETRY_S = 0.05
+# httpx tells of every request.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 DRAIN_S = 30
 """How long a stopped sender waits for what it still has in flight."""
 
@@ -68,7 +71,7 @@ class Sender(Progress):
     Args:
         rows: the readings to send, without end.
         window: how many are in flight.
-        poison_at: the position whose reading has the client id `poison`, on every connection.
+        poison_at: the position on the first connection whose reading has a client id that begins with `poison `.
     """
 
     def __init__(
@@ -140,7 +143,7 @@ class Sender(Progress):
     async def _send(self, socket: ClientConnection, position: int) -> None:
         row = next(self.rows)
         client_id = f"{self.name}.{self.connections}.{position}"
-        if position == self.poison_at:
+        if position == self.poison_at and self.connections == 1:
             client_id = f"poison {client_id}"
         self._in_flight.append((position, client_id, row))
         await socket.send(json.dumps({"features": dict(zip(NAMES, row, strict=True)), "id": client_id}))
