@@ -5,7 +5,7 @@ from typing import Any
 
 from inference.http import problems
 
-_CLOSE_CODES = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 429: 4429}
+_CLOSE_CODES = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 429: 4429, 500: 4500}
 NO_SERVICE = 4503
 
 
@@ -19,7 +19,7 @@ async def send_denial(
     """Refuse a socket before it opens.
 
     A server without the `websocket.http.response` extension can't answer over HTTP: there the socket is accepted and
-    closed with 44xx or 4503, as PROTOCOL section 3 says.
+    closed with 44xx or 45xx.
     """
     reply = problems.reply(error, request_id)
     if "websocket.http.response" not in (scope.get("extensions") or {}):

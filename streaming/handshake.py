@@ -81,7 +81,7 @@ async def check(scope: Mapping[str, Any], predictor: Predictor) -> Handshake:
     """
     headers = dict(scope["headers"])
     if (origin := headers.get(b"origin")) is not None:
-        _check_origin(origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1"), scope["scheme"])
+        _check_origin(origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1"), scope.get("scheme", "ws"))
     query = _query(scope["query_string"].decode("latin-1"))
     offered: Sequence[str] = scope["subprotocols"]
     slug = scope["url_route"]["kwargs"]["endpoint"]
