@@ -13,6 +13,18 @@ _SHARED = [
 ]
 
 
+class WithoutDenials(logging.Filter):
+    """Drops uvicorn's error about a handshake that was refused over HTTP.
+
+    uvicorn 0.54 takes the refusal, sends it, and then logs that the handshake was never completed: a line for every
+    stranger who knocks.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is any other."""
+        return record.msg != "ASGI callable returned without completing handshake."
+
+
 def configure(settings: dict[str, Any]) -> None:
     """Send structlog's and the standard library's records through one formatter.
 
@@ -33,7 +45,10 @@ def configure(settings: dict[str, Any]) -> None:
                     "foreign_pre_chain": _SHARED,
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "filters": {"denials": {"()": WithoutDenials}},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["denials"]},
+            },
             "root": {"handlers": ["stderr"], "level": settings["level"]},
             "loggers": {
                 "uvicorn.access": {"level": "WARNING"},

@@ -54,7 +54,7 @@ class StreamConsumer(AsyncConsumer):
                 raise Overloaded(random.randint(*RETRY_AFTER_MS))
             asked = await handshake.check(scope, predictor)
         except Exception as error:  # noqa: BLE001 - the door: logged and answered there
-            await denial.send_denial(error, session_id, scope, receive, send)
+            await denial.send_denial(error, session_id, scope, send)
             return
         await send({"type": "websocket.accept", "subprotocol": asked.subprotocol})
         socket = DeviceSocket(asked, predictor, session_id, receive, send)

@@ -13,7 +13,6 @@ async def send_denial(
     error: Exception,
     request_id: str,
     scope: dict[str, Any],
-    receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     """Refuse a socket before it opens.

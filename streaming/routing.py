@@ -14,7 +14,7 @@ from streaming.consumer import StreamConsumer
 async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Refuse an unknown address; without this the router raises and the client sees a 500."""
     await receive()
-    await denial.send_denial(NotFound("This WebSocket address"), prediction_id(), scope, receive, send)
+    await denial.send_denial(NotFound("This WebSocket address"), prediction_id(), scope, send)
 
 
 router = URLRouter(

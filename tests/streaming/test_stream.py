@@ -207,6 +207,13 @@ async def test_an_unknown_address_is_not_found(server: Stack) -> None:
     assert (await refused(server, uri=uri))[0] == 404
 
 
+async def test_a_refused_handshake_leaves_no_line_in_the_log(server: Stack) -> None:
+    before = server.web_log()
+    for _ in range(5):
+        await refused(server, additional_headers={})
+    assert server.web_log() == before
+
+
 async def test_the_page_of_this_server_may_connect(server: Stack) -> None:
     async with stream(server, origin=f"http://{server.host}:{server.port}") as one:
         assert (await received(one))["type"] == "hello"
