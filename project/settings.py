@@ -157,6 +157,7 @@ UNFOLD = {
     "SITE_HEADER": "Foretell",
     "SITE_URL": None,
     "SITE_SYMBOL": "monitoring",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.console.sidebar.favicon"}],
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "project.console.dashboard.context",
     "SIDEBAR": {"show_search": False, "navigation": "project.console.sidebar.navigation"},

@@ -44,15 +44,15 @@ def table(values: Mapping[str, Any]) -> SafeString:
 
 
 def answer(prediction: Prediction) -> str:
-    """What was answered, in a few words: `fault 0.92`, `12.5 l/s`, `anomaly 0.13`, or the error's code."""
+    """What was answered, in a few words: `fault 0.920`, `12.5`, `anomaly 0.130`, or the error's code."""
     output = prediction.output
     if not isinstance(output, dict):
         return prediction.error or "-"
     if "scores" in output:
-        return f"{output['label']} {output['scores'][output['label']]:.4g}"
+        return f"{output['label']} {output['scores'][output['label']]:.3f}"
     if "value" in output:
-        return f"{output['value']:g}"
-    return f"{output['label']} {output['score']:.4g}"
+        return f"{output['value']:.7g}"
+    return f"{output['label']} {output['score']:.3f}"
 
 
 def _cell(value: Any) -> Any:

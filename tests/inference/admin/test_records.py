@@ -31,7 +31,7 @@ def test_the_list_shows_time_endpoint_device_version_and_answer(browser, predict
     ("said", "shown"),
     [
         ({"output": {"label": "fault", "scores": {"fault": 0.925, "normal": 0.075}}}, "fault 0.925"),
-        ({"output": {"label": "anomaly", "score": 0.13}}, "anomaly 0.13"),
+        ({"output": {"label": "anomaly", "score": 0.13}}, "anomaly 0.130"),
         ({"output": None, "error": "model_error"}, "model_error"),
     ],
 )

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.staticfiles import finders
 
 from inference import ids
 from inference.engine.store import FolderStore
@@ -84,3 +85,10 @@ def test_pages_load_nothing_from_elsewhere(admin_client, client, prediction, add
     addresses = [one or other for one, other in loaded]
     assert addresses
     assert [place for place in addresses if not place.startswith("/") or place.startswith("//")] == []
+
+
+def test_the_page_carries_the_sign_of_the_house(admin_client, db):
+    page = admin_client.get("/").content.decode()
+    assert 'href="/static/project/favicon.svg"' in page
+    assert finders.find("project/favicon.svg")
+    assert "Foretell" in page.partition("</head>")[2]
