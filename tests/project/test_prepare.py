@@ -1,9 +1,7 @@
 """What `up` needs in the database and the state folder before it serves."""
 
 import pytest
-from django.conf import settings
 from django.contrib.auth import authenticate
-from django.contrib.staticfiles.finders import get_finder
 from django.utils import timezone
 
 from inference.models import Credential, Deployment, Device, Endpoint, Role, Version
@@ -26,20 +24,20 @@ REFERENCE = {
 
 
 @pytest.fixture
-def environment(monkeypatch):
+def environment(settings):
     """Gives the settings another environment: `environment(admin_password=…)`."""
 
     def give(**values: object) -> None:
         fields = {name: getattr(settings.ENVIRONMENT, name) for name in Environment.__slots__}
-        monkeypatch.setattr(settings, "ENVIRONMENT", Environment(**fields | values))
+        settings.ENVIRONMENT = Environment(**fields | values)
 
     return give
 
 
 @pytest.fixture
-def home(monkeypatch, tmp_path):
-    monkeypatch.setattr(settings, "FORETELL_HOME", tmp_path)
-    monkeypatch.setattr(settings, "STATIC_ROOT", tmp_path / "static")
+def home(settings, tmp_path):
+    settings.FORETELL_HOME = tmp_path
+    settings.STATIC_ROOT = tmp_path / "static"
     return tmp_path
 
 
@@ -61,20 +59,18 @@ def live(slug: str) -> None:
     )
 
 
-def test_static_files_are_collected_once_until_one_changes(home, monkeypatch):
+def test_static_files_are_collected_once_until_one_changes(home, settings):
     own = home / "own"
     own.mkdir()
     (own / "style.css").write_text("a {}")
-    monkeypatch.setattr(settings, "STATICFILES_DIRS", [own])
-    monkeypatch.setattr(settings, "STATICFILES_FINDERS", ["django.contrib.staticfiles.finders.FileSystemFinder"])
-    get_finder.cache_clear()
+    settings.STATICFILES_DIRS = [own]
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
     assert prepare.static_files_collect()
     assert (home / "static" / "style.css").read_text() == "a {}"
     assert not prepare.static_files_collect()
     (own / "style.css").write_text("a { color: red }")
     assert prepare.static_files_collect()
     assert (home / "static" / "style.css").read_text() == "a { color: red }"
-    get_finder.cache_clear()
 
 
 @pytest.mark.django_db
