@@ -66,6 +66,10 @@ class Endpoint(models.Model):
     class Meta:
         ordering = ["slug"]
 
+        permissions = [
+            ("try_endpoint", "Can try endpoint"),
+            ("manage_every_endpoint", "Can manage every endpoint"),
+        ]
     def __str__(self) -> str:
         return self.slug
 
@@ -93,6 +97,7 @@ class Version(models.Model):
     class Meta:
         ordering = ["endpoint", "algorithm", "-major", "-minor", "-patch"]
         constraints = [
+        permissions = [("deploy_version", "Can deploy version")]
             models.UniqueConstraint(
                 fields=["endpoint", "algorithm", "major", "minor", "patch"], name="version_tag_once_an_endpoint"
             )

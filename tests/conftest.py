@@ -14,7 +14,14 @@ from project.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
 
 _CORE = ("HOST", "PORT", "WEB_CONCURRENCY", "SECRET_KEY", "DEBUG")
 _PEOPLE = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "ADMIN_PASSWORD", "DEMO")
-_KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission", "inference_revision")
+_KEPT_TABLES = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "inference_revision",
+)
 _home = pytest.StashKey[Path]()
 _servers = pytest.StashKey[list[EmbeddedServer]]()
 
