@@ -6,6 +6,7 @@ the variable's name, what was expected and what came.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,6 +16,11 @@ from django.core.exceptions import ImproperlyConfigured
 from project.home import Home, HomeError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+SECRET_CHARACTERS = 50
+"""What Django wants a secret key to have at least (`security.W009`)."""
+PLACEHOLDERS = ("change-me", "changeme", "change_me", "placeholder", "your-", "example", "django-insecure", "…")
+"""What stands in values that were copied from a page and never filled in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,11 @@ class Environment:
     database_given: bool
     redis_given: bool
     secret_key: str
+    secret_key_fallbacks: tuple[str, ...]
     debug: bool
+    https: bool
+    hsts_s: int
+    trusted_proxies: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
     csrf_trusted_origins: tuple[str, ...]
     home: Path
@@ -55,6 +65,8 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         env.ENVIRON = variables
     home = Home(Path(env.str("FORETELL_HOME", default="") or BASE_DIR / "var").expanduser().absolute())
     addresses = _addresses(home)
+    if env.str("DATABASE_URL", default="") not in ("", home.addresses().get("database_url")):
+        _check_for_operation(env)
     return Environment(
         host=env.str("HOST", default="127.0.0.1"),
         port=_integer(env, "PORT", 8000, 1, 65535),
@@ -64,7 +76,11 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         database_given=bool(env.str("DATABASE_URL", default="")),
         redis_given=bool(env.str("REDIS_URL", default="")),
         secret_key=env.str("SECRET_KEY", default="") or _kept_secret(home),
+        secret_key_fallbacks=_list(env, "SECRET_KEY_FALLBACKS"),
         debug=_boolean(env, "DEBUG", default=False),
+        https=_boolean(env, "HTTPS", default=False),
+        hsts_s=_integer(env, "HSTS_S", 3600, 0, 63_072_000),
+        trusted_proxies=_networks(env, "TRUSTED_PROXIES"),
         allowed_hosts=_list(env, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         csrf_trusted_origins=_list(env, "CSRF_TRUSTED_ORIGINS"),
         home=home.path,
@@ -86,7 +102,40 @@ def _kept_secret(home: Home) -> str:
     try:
         return home.secret("secret_key")
     except HomeError as error:
-        raise ImproperlyConfigured(str(error)) from error
+        raise ImproperlyConfigured(f"{error} Or give SECRET_KEY.") from error
+
+
+def _check_for_operation(env: environ.Env) -> None:
+    """Refuse what only a trial on one machine may have: DATABASE_URL was given, and not by a running `up`."""
+    if _boolean(env, "DEBUG", default=False):
+        raise ImproperlyConfigured(
+            "DEBUG must be 0 where DATABASE_URL is given: error pages would show inputs and settings to strangers."
+        )
+    key = env.str("SECRET_KEY", default="")
+    given = {"SECRET_KEY": (key,) if key else (), "SECRET_KEY_FALLBACKS": _list(env, "SECRET_KEY_FALLBACKS")}
+    for name, secrets in given.items():
+        for secret in secrets:
+            # Never repeated, not even in part: what is refused here may be in use elsewhere.
+            if len(secret) < SECRET_CHARACTERS or len(set(secret)) < 10 or _is_placeholder(secret):
+                raise ImproperlyConfigured(
+                    f"{name} must be {SECRET_CHARACTERS} or more random characters, and no placeholder. "
+                    'Make one: python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
+                )
+    if _is_placeholder(env.str("ADMIN_PASSWORD", default="")):
+        raise ImproperlyConfigured("ADMIN_PASSWORD must be no placeholder. Choose one, or leave it out.")
+    if _is_placeholder(_password(env.str("DATABASE_URL"))):
+        raise ImproperlyConfigured("The password in DATABASE_URL must be no placeholder.")
+
+
+def _is_placeholder(secret: str) -> bool:
+    return secret.startswith("<") or any(word in secret.lower() for word in PLACEHOLDERS)
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""  # refused by `_url`, in its own words
 
 
 def _integer(env: environ.Env, name: str, default: int, low: int, high: int) -> int:
@@ -109,6 +158,18 @@ def _boolean(env: environ.Env, name: str, *, default: bool) -> bool:
 
 def _list(env: environ.Env, name: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in env.str(name, default="").split(",") if item.strip())
+
+
+def _networks(env: environ.Env, name: str) -> tuple[str, ...]:
+    """Addresses and networks. Not `*`: whoever reaches the port could then say where they come from."""
+    for item in _list(env, name):
+        try:
+            ip_network(item)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} must be addresses or networks, as 10.0.0.5,172.30.0.0/24; one of them is {item!r}."
+            ) from error
+    return _list(env, name)
 
 
 def _url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str) -> str:

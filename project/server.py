@@ -5,6 +5,7 @@ import multiprocessing
 import resource
 import signal
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -34,9 +35,14 @@ class AddressError(Exception):
 
 
 class Config(uvicorn.Config):
-    """uvicorn's settings; a worker process that loads them ends with the process that started it."""
+    """uvicorn's settings; a worker process that loads them ends with the process that started it.
 
-    def __init__(self, application: str, *, workers: int = 1) -> None:
+    Args:
+        trusted_proxies: addresses and networks whose word is taken for where a request comes from
+            (`X-Forwarded-For`) and whether it came over https (`X-Forwarded-Proto`).
+    """
+
+    def __init__(self, application: str, *, workers: int = 1, trusted_proxies: Sequence[str] = ()) -> None:
         super().__init__(
             application,
             workers=workers,
@@ -52,6 +58,8 @@ class Config(uvicorn.Config):
             timeout_keep_alive=60,
             backlog=BACKLOG,
             server_header=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             access_log=False,
             log_config=None,
             # Below, uvicorn logs every WebSocket's address with its query string.
@@ -106,11 +114,14 @@ def raise_open_files_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def serve(host: str, port: int, workers: int, application: str = APPLICATION) -> bool:
+def serve(
+    host: str, port: int, workers: int, application: str = APPLICATION, *, trusted_proxies: Sequence[str] = ()
+) -> bool:
     """Serve until SIGTERM or SIGINT, then answer what is in flight.
 
     Args:
         workers: how many processes share the port.
+        trusted_proxies: as `Config` takes them.
 
     Returns:
         whether it came to serve at all.
@@ -119,7 +130,7 @@ def serve(host: str, port: int, workers: int, application: str = APPLICATION) ->
         AddressError: it can't listen there.
     """
     raise_open_files_limit()
-    config = Config(application, workers=workers)
+    config = Config(application, workers=workers, trusted_proxies=trusted_proxies)
     sockets = [listener(host, port)]
     if workers > 1:
         Multiprocess(config, sockets).run()

@@ -8,6 +8,7 @@ BASE_DIR = env.BASE_DIR
 # ---- Core -----------------------------------------------------------------------------------------------------------
 # https://docs.djangoproject.com/en/5.2/ref/settings/
 SECRET_KEY = ENVIRONMENT.secret_key
+SECRET_KEY_FALLBACKS = list(ENVIRONMENT.secret_key_fallbacks)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 ROOT_URLCONF = "project.urls"
@@ -140,6 +141,15 @@ CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.csrf_trusted_origins)
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+
+# ---- https ----------------------------------------------------------------------------------------------------------
+# https://docs.djangoproject.com/en/5.2/topics/security/#ssl-https
+# There is no SECURE_PROXY_SSL_HEADER: uvicorn reads forwarded headers, from TRUSTED_PROXIES only, into the scope's
+# scheme and client, which Django believes.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.https
+SECURE_HSTS_SECONDS = ENVIRONMENT.hsts_s if ENVIRONMENT.https else 0
+# Whether every other name of the domain speaks https, for good, is not this server's to promise.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 # ---- Static files ---------------------------------------------------------------------------------------------------
 # https://whitenoise.readthedocs.io/en/stable/django.html

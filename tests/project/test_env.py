@@ -6,6 +6,8 @@ from django.core.exceptions import ImproperlyConfigured
 from project import env
 from project.home import Home
 
+KEY = "K3y-of-a-test_0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF"
+
 
 @pytest.fixture
 def given(tmp_path):
@@ -18,6 +20,7 @@ def test_the_defaults_serve_one_machine(given):
     assert (read.host, read.port, read.web_concurrency, read.debug, read.demo) == ("127.0.0.1", 8000, 1, False, True)
     assert read.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
     assert (read.database_given, read.redis_given) == (False, False)
+    assert (read.https, read.trusted_proxies, read.secret_key_fallbacks) == (False, (), ())
     assert len(read.secret_key) > 60
 
 
@@ -30,18 +33,23 @@ def test_values_are_read(given, tmp_path):
             "WEB_CONCURRENCY": "4",
             "DATABASE_URL": "postgres://me@db/foretell",
             "REDIS_URL": "rediss://cache/0",
-            "SECRET_KEY": "s",
-            "DEBUG": "on",
+            "SECRET_KEY": KEY,
+            "SECRET_KEY_FALLBACKS": f"{KEY[::-1]}, {KEY[1:]}",
+            "HTTPS": "1",
+            "HSTS_S": "60",
+            "TRUSTED_PROXIES": "10.0.0.5, 172.30.0.0/24,::1",
             "ALLOWED_HOSTS": "a.example, b.example",
             "CSRF_TRUSTED_ORIGINS": "https://a.example",
             "ADMIN_PASSWORD": "p",
             "DEMO": "0",
         }
     )
-    assert (read.host, read.port, read.web_concurrency, read.debug, read.demo) == ("0.0.0.0", 80, 4, True, False)
+    assert (read.host, read.port, read.web_concurrency, read.debug, read.demo) == ("0.0.0.0", 80, 4, False, False)
     assert (read.database_url, read.redis_url) == ("postgres://me@db/foretell", "rediss://cache/0")
     assert (read.database_given, read.redis_given) == (True, True)
-    assert (read.secret_key, read.admin_password) == ("s", "p")
+    assert (read.secret_key, read.admin_password) == (KEY, "p")
+    assert read.secret_key_fallbacks == (KEY[::-1], KEY[1:])
+    assert (read.https, read.hsts_s, read.trusted_proxies) == (True, 60, ("10.0.0.5", "172.30.0.0/24", "::1"))
     assert (read.allowed_hosts, read.csrf_trusted_origins) == (("a.example", "b.example"), ("https://a.example",))
     assert read.home == tmp_path / "home"
 
@@ -61,6 +69,12 @@ def test_an_empty_value_means_not_given(given):
         ("WEB_CONCURRENCY", "-1", "WEB_CONCURRENCY must be a whole number from 1 to 64; it is '-1'."),
         ("DEBUG", "maybe", "DEBUG must be 1 or 0; it is 'maybe'."),
         ("DEMO", "2", "DEMO must be 1 or 0; it is '2'."),
+        ("HTTPS", "https", "HTTPS must be 1 or 0; it is 'https'."),
+        (
+            "TRUSTED_PROXIES",
+            "10.0.0.5,*",
+            "TRUSTED_PROXIES must be addresses or networks, as 10.0.0.5,172.30.0.0/24; one of them is '*'.",
+        ),
         (
             "REDIS_URL",
             "memcached://x",
@@ -87,6 +101,43 @@ def test_a_password_in_a_bad_address_is_not_repeated(given, url):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must start with") as refused:
         env.load(given | {"DATABASE_URL": url})
     assert "hunter2" not in str(refused.value)
+
+
+def test_debug_is_for_trials_on_one_machine(given):
+    assert env.load(given | {"DEBUG": "on"}).debug
+    with pytest.raises(ImproperlyConfigured, match="DEBUG must be 0 where DATABASE_URL is given"):
+        env.load(given | {"DEBUG": "on", "DATABASE_URL": "postgresql://db/foretell"})
+
+
+def test_debug_reaches_the_parts_of_a_running_up(given, tmp_path):
+    home = Home(tmp_path / "home")
+    home.hold()
+    home.publish({"database_url": "postgresql://elsewhere/x"})
+    assert env.load(given | {"DEBUG": "on", "DATABASE_URL": "postgresql://elsewhere/x"}).debug
+    home.release()
+    with pytest.raises(ImproperlyConfigured, match="DEBUG must be 0"):
+        env.load(given | {"DEBUG": "on", "DATABASE_URL": "postgresql://elsewhere/x"})
+
+
+@pytest.mark.parametrize("secret", [KEY[:49], "ab" * 40, "django-insecure-" + KEY, "change-me-" + KEY, f"<{KEY}>"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_a_weak_secret_key_serves_a_trial_only(given, name, secret):
+    assert secret in (
+        env.load(given | {name: secret}).secret_key,
+        *env.load(given | {name: secret}).secret_key_fallbacks,
+    )
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} must be 50 or more random characters") as refused:
+        env.load(given | {name: secret, "DATABASE_URL": "postgresql://db/foretell"})
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ADMIN_PASSWORD", "changeme"), ("DATABASE_URL", "postgresql://foretell:change-me@db/foretell")],
+)
+def test_a_placeholder_for_a_password_is_refused(given, name, value):
+    with pytest.raises(ImproperlyConfigured, match=f"{name} must be no placeholder"):
+        env.load(given | {"DATABASE_URL": "postgresql://db/foretell"} | {name: value})
 
 
 def test_a_state_folder_that_cannot_be_used_is_refused_by_its_name(tmp_path):

@@ -102,6 +102,51 @@ def test_workers_end_with_the_process_that_started_them(server):
     until(lambda: not any(alive(pid) for pid in family))
 
 
+SEEN = """
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{scope['scheme']} {scope['client'][0]}".encode()})
+"""
+
+
+@pytest.mark.parametrize(
+    ("trusted", "expected"),
+    [([], "http 127.0.0.1"), (["10.0.0.0/8"], "http 127.0.0.1"), (["127.0.0.0/30"], "https 203.0.113.9")],
+)
+def test_forwarded_headers_are_believed_from_trusted_proxies_only(tmp_path, port, trusted, expected):
+    (tmp_path / "seen.py").write_text(SEEN)
+    arguments = f"'127.0.0.1', {port}, 1, 'seen:application', trusted_proxies={trusted}"
+    path = os.pathsep.join([str(tmp_path), str(Path.cwd())])
+    # uvicorn's own variable for the same must not open what TRUSTED_PROXIES leaves closed.
+    environment = os.environ | {"PYTHONPATH": path, "FORWARDED_ALLOW_IPS": "*"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from project.server import serve; serve({arguments})"], env=environment
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        until(lambda: succeeds(url))
+        # The first address is the visitor's own claim; the last is what the proxy saw.
+        headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7, 203.0.113.9"}
+        assert httpx.get(url, headers=headers).text == expected
+        underscored = {"X_Forwarded_Proto": "https", "X_Forwarded_For": "203.0.113.9"}
+        assert httpx.get(url, headers=underscored).text == "http 127.0.0.1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def succeeds(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
 def test_connections_inherit_what_frees_dead_peers(port):
     with listener("127.0.0.1", port) as listening, socket.create_connection(("127.0.0.1", port)):
         accepted, _ = listening.accept()

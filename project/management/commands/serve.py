@@ -20,7 +20,13 @@ class Command(BaseCommand):
         environment = settings.ENVIRONMENT
         try:
             with suppress(KeyboardInterrupt):
-                if not serve(environment.host, environment.port, environment.web_concurrency):
+                served = serve(
+                    environment.host,
+                    environment.port,
+                    environment.web_concurrency,
+                    trusted_proxies=environment.trusted_proxies,
+                )
+                if not served:
                     raise CommandError("The server did not start; its log says why.")
         except AddressError as error:
             raise CommandError(str(error)) from error
