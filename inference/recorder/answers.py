@@ -36,7 +36,7 @@ class Answers:
                 else:
                     entry.committed()
             except Exception:
-                logger.exception("entry_callback_failed", request_id=entry.request_id)
+                logger.exception("an entry could not be told its outcome", request_id=entry.request_id)
         if self._behind:
             for entry in group.entries:
                 self._behind_rows -= self._behind.pop(id(entry), 0)
@@ -47,4 +47,4 @@ class Answers:
         try:
             entry.failed(error)
         except Exception:
-            logger.exception("entry_callback_failed", request_id=entry.request_id)
+            logger.exception("an entry could not be told its outcome", request_id=entry.request_id)

@@ -21,12 +21,15 @@ class Availability:
         if value == self.value:
             return
         self.value = value
-        logger.warning("recording_available" if value else "recording_unavailable")
+        if value:
+            logger.info("predictions can be stored")
+        else:
+            logger.warning("predictions can't be stored")
         for listener in list(self._listeners.values()):
             try:
                 listener(value)
             except Exception:
-                logger.exception("availability_listener_failed")
+                logger.exception("a listener of the availability failed")
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(value)` at every change, until the returned function is called."""

@@ -78,7 +78,7 @@ class Recorder:
         try:
             self._connected(await Backend.open(self._dsn))
         except (psycopg.Error, OSError) as error:
-            logger.warning("database_unreachable", reason=str(error))
+            logger.warning("the database can't be reached", reason=str(error))
             self._recover(None)
         self._ticker = self._loop.call_later(_TICK_S, self._tick)
 
@@ -92,7 +92,7 @@ class Recorder:
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await self._drained.wait()
         except TimeoutError:
-            logger.error("recording_stopped_undrained", in_doubt=self._in_doubt)
+            logger.error("recording stopped with groups in doubt", in_doubt=self._in_doubt)
         self._ticker.cancel()
         if self._writer is not None and self._writer.busy:
             self._writer.lose("the recorder stopped")
@@ -153,7 +153,7 @@ class Recorder:
             except UnicodeEncodeError:
                 self._isolate(group, "a text is not Unicode")
             except Exception:
-                logger.exception("group_not_expressible", entries=len(group.entries))
+                logger.exception("a group could not be written as SQL", entries=len(group.entries))
                 self._isolate(group, "it can't be written as SQL")
             else:
                 return
@@ -185,7 +185,7 @@ class Recorder:
             self._isolate(group, f"{sqlstate}: {message}")
             self._begin()
             return
-        logger.warning("recording_failed", sqlstate=sqlstate, reason=message, entries=len(group.entries))
+        logger.warning("a group was not stored", sqlstate=sqlstate, reason=message, entries=len(group.entries))
         if sqlstate in _LOCKED and len(group.entries) > 1 and any(group.participants):
             self._rejections.give_back(group.counts)
             self._queue.put_back_halves(group)

@@ -36,11 +36,11 @@ async def replacement(
         try:
             return await Backend.replace(dsn, lost, xid, first_id)
         except DatabaseUnsafe as error:
-            logger.error("database_unsafe", reason=str(error))
+            logger.error("the database would not keep what it commits", reason=str(error))
         except (psycopg.Error, OSError) as error:
-            logger.warning("database_unreachable", reason=str(error))
+            logger.warning("the database can't be reached", reason=str(error))
         except Exception:
-            logger.exception("reconnecting_failed")
+            logger.exception("reconnecting failed")
         on_failure()
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -140,7 +140,7 @@ class Writer:
             self.lose(str(error))
         except Exception as error:
             # Whatever went wrong, the rows may or may not be stored: the same question as after a lost connection.
-            logger.exception("recording_step_failed")
+            logger.exception("a step of recording failed")
             self.lose(repr(error))
 
     def _receive(self) -> None:
