@@ -5,12 +5,14 @@ stores it (`strict`), answered first and stored behind (`fast`), or not stored (
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 
 import msgspec
 import structlog
 
+from inference.activity import Activity
 from inference.call import Call, Origin
 from inference.catalog import Catalog, LiveEndpoint, LiveVersion
 from inference.credentials import Caller, Credentials
@@ -54,6 +56,7 @@ class Predictor:
         self.credentials = credentials
         self.recorder = recorder
         self.database = database
+        self.activity = Activity()
         self.in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -73,6 +76,11 @@ class Predictor:
         """Predict, store and answer a call; `call.done` says when. Never raises."""
         self.in_flight += call.rows
         call.version.batcher.submit(call)
+
+    def reject(self, *, endpoint_id: int, device_id: int | None, code: str) -> None:
+        """Count a reading that is refused before it becomes a call."""
+        self.recorder.reject(endpoint_id, device_id, code)
+        self.activity.rejected(endpoint_id, code)
 
     async def predict(
         self,
@@ -110,6 +118,7 @@ class Predictor:
             origin=Origin(endpoint_id=endpoint.id, caller=caller, source=source, request_id=request_id),
             instances=instances,
             done=lambda _: None if finished.done() else finished.set_result(None),
+            received_at=time.perf_counter(),
             give_up_at=loop.time() + REST_GIVE_UP_S,
             whole=whole,
         )
@@ -138,8 +147,9 @@ class Predictor:
             self.recorder.submit(call)
 
     def leave(self, call: Call) -> None:
-        """Give the room of an answered call to those who wait."""
+        """Count an answered call, and give its room to those who wait."""
         self.in_flight -= call.rows
+        self.activity.settled(call)
         free = ROOM - self.in_flight
         while self._waiting and free > 0:
             turn = self._waiting.popleft()

@@ -6,6 +6,7 @@ the socket when Redis does; this one needs neither.
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -186,6 +187,7 @@ class DeviceSocket:
                 self._origin,
                 slot.instances,
                 self._answer,
+                time.perf_counter(),
                 self._loop.time() + GIVE_UP_S,
                 slot,
             )
@@ -203,7 +205,7 @@ class DeviceSocket:
 
     def _count_rejected(self) -> None:
         for code in self._session.rejected:
-            self._predictor.recorder.reject(self._endpoint.id, self._asked.caller.device_id, code)
+            self._predictor.reject(endpoint_id=self._endpoint.id, device_id=self._asked.caller.device_id, code=code)
         self._session.rejected.clear()
 
     # ---- Writing ----------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class PredictView(ExpressView):
         try:
             instances = reader(version.signature).read(raw)
         except InvalidInput as refusal:
-            predictor.recorder.reject(live.id, request.auth.device_id, refusal.code)
+            predictor.reject(endpoint_id=live.id, device_id=request.auth.device_id, code=refusal.code)
             raise
         answers = await predictor.predict(
             endpoint=live,

@@ -1,8 +1,10 @@
 """What a model's scores become: one JSON text a row, by one rule for labels and one for digits."""
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +19,8 @@ DIGITS = 7
 """Digits kept of scores (after the point) and of values (significant): a float32 holds no more."""
 _SCALE = 10.0**DIGITS
 _JSON = msgspec.json.Encoder()
+_SCORES = ',"scores":'
+"""What follows the label; no label holds it, since its quotes would be escaped."""
 
 
 class NotFinite(ValueError):
@@ -77,6 +81,38 @@ def _templates(output: Output) -> tuple[str, ...]:
     names = [msgspec.json.encode(label).decode().replace("%", "%%") for label in output.labels]
     scores = ",".join(f"{name}:%s" for name in names)
     return tuple(f'{{"label":{name},"scores":{{{scores}}}}}' for name in names)
+
+
+def count_labels(output: Output, texts: Sequence[str]) -> dict[str, int]:
+    """How often each label was answered; a regression has none.
+
+    Args:
+        texts: answers as `encode` writes them. They are told apart by a few characters, without being parsed: this
+            runs for every prediction.
+    """
+    if output.kind == "regression":
+        return {}
+    known, cut = _marks(output)
+    return {known[mark]: n for mark, n in Counter(map(cut, texts)).items()}
+
+
+def values(output: Output, texts: Sequence[str]) -> list[float]:
+    """The values of a regression's answers, as `encode` wrote them; nothing for other kinds."""
+    return [float(text[9:-1]) for text in texts] if output.kind == "regression" else []
+
+
+@lru_cache(maxsize=256)
+def _marks(output: Output) -> tuple[dict[str, str], Callable[[str], str]]:
+    """What tells the labels apart in an answer's text, and how to cut it out."""
+    if output.kind == "anomaly":
+        return {'ly"}': "anomaly", 'al"}': "normal"}, itemgetter(slice(-4, None))
+    heads = [template.partition(_SCORES)[0].replace("%%", "%") for template in _templates(output)]
+    for length in range(1, min(map(len, heads)) + 1):
+        if len({head[:length] for head in heads}) == len(heads):
+            return {head[:length]: label for head, label in zip(heads, output.labels, strict=True)}, itemgetter(
+                slice(length)
+            )
+    return dict(zip(heads, output.labels, strict=True)), lambda text: text.partition(_SCORES)[0]
 
 
 _ENCODERS: dict[str, Callable[[Output, Scores], list[str]]] = {

@@ -1,6 +1,7 @@
 """What scores become."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from inference.engine.outputs import NotFinite, encode
+from inference.engine.outputs import NotFinite, count_labels, encode, values
 from inference.engine.signature import Output
 
 TWO = Output(kind="classification", labels=("normal", "fault"))
@@ -87,7 +88,9 @@ def test_any_label_comes_out_as_it_is(labels: list[str], data: st.DataObject) ->
     floats = st.floats(0, 1, width=32)
     scores = data.draw(arrays.arrays(np.float32, (data.draw(st.integers(1, 5)), len(labels)), elements=floats))
 
-    for text, row in zip(encode(output, scores), scores.tolist(), strict=True):
+    texts = encode(output, scores)
+    assert count_labels(output, texts) == Counter(json.loads(text)["label"] for text in texts)
+    for text, row in zip(texts, scores.tolist(), strict=True):
         answer = json.loads(text)
         assert answer["label"] == labels[row.index(max(row))]
         assert list(answer["scores"]) == labels
@@ -100,3 +103,20 @@ def test_a_row_is_written_the_same_alone_and_among_others(scores: np.ndarray) ->
 
     assert encode(TWO, pairs) == [encode(TWO, pairs[at : at + 1])[0] for at in range(len(pairs))]
     assert encode(ODD, scores) == [encode(ODD, scores[at : at + 1])[0] for at in range(len(scores))]
+
+
+def test_labels_that_begin_alike_are_told_apart() -> None:
+    output = Output(kind="classification", labels=("a", "a longer one, with %s", "a longer one, with %d"))
+    texts = encode(output, np.array([[0.6, 0.2, 0.2], [0.1, 0.5, 0.4], [0.1, 0.4, 0.5], [0.2, 0.2, 0.6]]))
+
+    assert count_labels(output, texts) == dict(zip(output.labels, (1, 1, 2), strict=True))
+
+
+@given(arrays.arrays(np.float32, st.integers(0, 70), elements=st.floats(-1, 1, width=32)))
+def test_anomalies_are_counted_and_values_read(scores: np.ndarray) -> None:
+    odd, flow = encode(ODD, scores), encode(FLOW, scores)
+
+    assert count_labels(ODD, odd) == Counter(json.loads(text)["label"] for text in odd)
+    assert values(FLOW, flow) == [json.loads(text)["value"] for text in flow]
+    assert values(ODD, odd) == []
+    assert count_labels(FLOW, flow) == {}
