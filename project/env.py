@@ -47,6 +47,7 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     csrf_trusted_origins: tuple[str, ...]
     home: Path
+    pulse_file: Path | None
     admin_password: str | None
     demo: bool
 
@@ -84,6 +85,7 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         allowed_hosts=_list(env, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         csrf_trusted_origins=_list(env, "CSRF_TRUSTED_ORIGINS"),
         home=home.path,
+        pulse_file=Path(said) if (said := env.str("PULSE_FILE", default="")) else None,
         admin_password=env.str("ADMIN_PASSWORD", default="") or None,
         demo=_boolean(env, "DEMO", default=True),
     )

@@ -82,6 +82,7 @@ FORETELL_HOME = ENVIRONMENT.home
 ARTIFACTS_DIR = BASE_DIR / "artifacts"
 STORE_DIR = FORETELL_HOME / "store"
 RETENTION_DAYS = 400
+PULSE_FILE = ENVIRONMENT.pulse_file
 
 # ---- Redis: Channels and Celery -------------------------------------------------------------------------------------
 # https://channels.readthedocs.io/en/stable/topics/channel_layers.html
@@ -107,7 +108,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "online"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "jobs.pulse:Scheduler"
+CELERY_IMPORTS = ("jobs.pulse",)
 CELERY_TIMEZONE = "UTC"
 
 # ---- REST -----------------------------------------------------------------------------------------------------------
