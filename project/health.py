@@ -6,6 +6,7 @@ fixed sentences that hold no address, name or credential: it is public.
 
 import asyncio
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,21 +39,24 @@ Reasons = Mapping[str, str | None]
 class Readiness:
     """Looks at what this process's capabilities need, at most once in `KEPT_S`."""
 
-    def __init__(self) -> None:
+    def __init__(self, predictor: Any) -> None:
+        self._predictor = weakref.proxy(predictor)
         self._reasons: Reasons = {}
         self._looked_at_s = float("-inf")
         self._looking: asyncio.Task[Reasons] | None = None
+        self._asking: asyncio.Task[bool] | None = None
 
-    async def reasons(self, predictor: Any) -> Reasons:
+    async def reasons(self) -> Reasons:
         """What is missing now, by capability."""
         if time.monotonic() - self._looked_at_s < KEPT_S:
             return self._reasons
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(predictor), name="readiness")
+            self._looking = asyncio.create_task(self._look(), name="readiness")
         return await asyncio.shield(self._looking)
 
-    async def _look(self, predictor: Any) -> Reasons:
-        audit, batch = await asyncio.gather(_audit(predictor), _batch())
+    async def _look(self) -> Reasons:
+        predictor = self._predictor
+        audit, batch = await asyncio.gather(self._audit(), _batch())
         catalog = _catalog(predictor)
         predict = catalog or _champions(predictor) or (audit if _stores(predictor) else None)
         self._reasons = {
@@ -66,17 +70,35 @@ class Readiness:
         self._looked_at_s = time.monotonic()
         return self._reasons
 
+    async def _audit(self) -> str | None:
+        """Whether predictions can be stored: the recorder works, and Postgres answers it now."""
+        if not self._predictor.recorder.available:
+            return "Predictions can't be stored: Postgres does not take them."
+        # Not cancelled when it takes too long: psycopg then asks the hanging server to cancel, and waits for that.
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(_postgres_answers(self._predictor), name="readiness of Postgres")
+        done, _ = await asyncio.wait({self._asking}, timeout=PROBE_S)
+        if not done or not self._asking.result():
+            return "Predictions can't be stored: Postgres does not answer."
+        return None
 
-async def _audit(predictor: Any) -> str | None:
-    """Whether predictions can be stored: the recorder works, and Postgres answers it now."""
-    if not predictor.recorder.available:
-        return "Predictions can't be stored: Postgres does not take them."
+
+async def _postgres_answers(predictor: Any) -> bool:
     try:
-        async with asyncio.timeout(PROBE_S):
-            await predictor.database.fetch("SELECT 1")
-    except (TimeoutError, ForetellError):
-        return "Predictions can't be stored: Postgres does not answer."
-    return None
+        await predictor.database.fetch("SELECT 1")
+    except ForetellError:
+        return False
+    return True
+
+
+_of: "weakref.WeakKeyDictionary[Any, Readiness]" = weakref.WeakKeyDictionary()
+
+
+def _readiness(predictor: Any) -> Readiness:
+    """The one that looks after a process's predictor."""
+    if predictor not in _of:
+        _of[predictor] = Readiness(predictor)
+    return _of[predictor]
 
 
 def _catalog(predictor: Any) -> str | None:
@@ -193,8 +215,6 @@ class LivezView(_Probe):
 class ReadyzView(_Probe):
     """What the process can do now."""
 
-    readiness = Readiness()
-
     @extend_schema(
         operation_id="readyz",
         tags=["health"],
@@ -216,7 +236,7 @@ class ReadyzView(_Probe):
     async def get(self, request: Request) -> Reply:
         """Look, and say what is missing."""
         predictor = request.scope.get("foretell.predictor")
-        reasons = _STARTING if predictor is None else await self.readiness.reasons(predictor)
+        reasons = _STARTING if predictor is None else await _readiness(predictor).reasons()
         body = shown(reasons)
         ready = body["status"] == "ready"
         return Reply(
