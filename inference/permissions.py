@@ -34,6 +34,7 @@ _GOVERNS = frozenset(
     {
         EVERY_ENDPOINT,
         "inference.change_endpoint",
+        "inference.view_controllog",
         "auth.view_user",
         "auth.add_user",
         "auth.change_user",

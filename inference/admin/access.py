@@ -35,13 +35,13 @@ class DeviceAdmin(KeptAdmin):
     def disable(self, request: HttpRequest, devices: QuerySet[Device]) -> None:
         """Switch devices off."""
         for device in devices:
-            device_disable(device=device)
+            device_disable(device=device, actor=request.user.get_username())
 
     @action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, devices: QuerySet[Device]) -> None:
         """Let devices in again."""
         for device in devices:
-            device_enable(device=device)
+            device_enable(device=device, actor=request.user.get_username())
 
 
 class CredentialForm(forms.ModelForm):
@@ -123,7 +123,7 @@ class CredentialAdmin(KeptAdmin):
     def revoke(self, request: HttpRequest, credentials: QuerySet[Credential]) -> None:
         """End credentials."""
         for credential in credentials:
-            credential_revoke(credential=credential)
+            credential_revoke(credential=credential, actor=request.user.get_username())
 
     def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
         """Make a new one by the service; change only what was asked of an old one."""
@@ -131,6 +131,7 @@ class CredentialAdmin(KeptAdmin):
             obj.save(update_fields=["scopes", "expires_at"])
             return
         issued = credential_create(
+            actor=request.user.get_username(),
             device=obj.device,
             service=obj.service,
             scopes=obj.scopes,

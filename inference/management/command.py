@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import getpass
 import re
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ class RegistryCommand(BaseCommand):
     def run(self, **options: Any) -> str | None:
         """Do the command's work; what it returns is written to stdout."""
         raise NotImplementedError
+
+
+def command_actor(name: str) -> str:
+    """Who changes something by the command of that name, for the history: `command:device by ada`."""
+    try:
+        return f"command:{name} by {getpass.getuser()}"
+    except (KeyError, OSError):
+        # A container's user may have no name.
+        return f"command:{name}"
 
 
 def store() -> FolderStore:

@@ -4,6 +4,7 @@ Each function is one transaction. What may change what is decided by its caller;
 here and, for history, by the database.
 """
 
+from inference.services.control import control_log_write
 from inference.services.credentials import Issued, credential_create, credential_revoke, credential_rotate
 from inference.services.deployments import version_deploy
 from inference.services.devices import device_create, device_disable, device_enable, device_rotate
@@ -13,6 +14,7 @@ from inference.services.versions import version_publish, version_pull, version_v
 __all__ = [
     "Issued",
     "Released",
+    "control_log_write",
     "credential_create",
     "credential_revoke",
     "credential_rotate",

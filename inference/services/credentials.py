@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inference.models import Credential, Device, Endpoint, Scope
+from inference.services.control import control_log_write
 from inference.tokens import new_secret
 
 
@@ -23,6 +24,7 @@ class Issued(NamedTuple):
 @transaction.atomic
 def credential_create(
     *,
+    actor: str,
     device: Device | None = None,
     service: str = "",
     scopes: Iterable[str],
@@ -33,6 +35,7 @@ def credential_create(
     """Make a credential of a device, or of a service by its name.
 
     Args:
+        actor: who does it, for the control log.
         endpoints: the ones it may use; none = all.
 
     Raises:
@@ -57,21 +60,25 @@ def credential_create(
     credential.full_clean()
     credential.save()
     credential.endpoints.set(endpoints)
+    after = {"scopes": scopes, "endpoints": credential.endpoints.all(), "expires_at": expires_at}
+    control_log_write(actor=actor, action="credential.create", target=credential, after=after)
     return Issued(credential, token)
 
 
 @transaction.atomic
 def credential_rotate(
-    *, credential: Credential, overlap_s: float, created_by: AbstractBaseUser | None = None
+    *, credential: Credential, overlap_s: float, actor: str, created_by: AbstractBaseUser | None = None
 ) -> Issued:
     """Make a credential with the same rights; the old one ends after an overlap, or at its own end if that is sooner.
 
     Args:
         overlap_s: how long both are good, in seconds; 0 revokes the old one at once.
+        actor: who does it, for the control log.
     """
     # Locked, so that two rotations at once make a chain and not two heirs with the old one's full life.
     old = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
     issued = credential_create(
+        actor=actor,
         device=old.device,
         service=old.service,
         scopes=old.scopes,
@@ -79,23 +86,36 @@ def credential_rotate(
         expires_at=old.expires_at,
         created_by=created_by,
     )
-    credential_retire(credential=old, overlap_s=overlap_s)
+    credential_retire(credential=old, overlap_s=overlap_s, actor=actor)
     return issued
 
 
-def credential_retire(*, credential: Credential, overlap_s: float) -> None:
+@transaction.atomic
+def credential_retire(*, credential: Credential, overlap_s: float, actor: str) -> None:
     """End a credential after `overlap_s` seconds, never later than it would end anyway; 0 revokes it."""
     if overlap_s <= 0:
-        credential_revoke(credential=credential)
+        credential_revoke(credential=credential, actor=actor)
         return
     end = timezone.now() + datetime.timedelta(seconds=overlap_s)
     if credential.expires_at is None or credential.expires_at > end:
+        before = {"expires_at": credential.expires_at}
         credential.expires_at = end
         credential.save(update_fields=["expires_at"])
+        control_log_write(
+            actor=actor, action="credential.retire", target=credential, before=before, after={"expires_at": end}
+        )
 
 
-def credential_revoke(*, credential: Credential) -> None:
+@transaction.atomic
+def credential_revoke(*, credential: Credential, actor: str) -> None:
     """End a credential for good. Its open sockets close within 5 s."""
     if credential.revoked_at is None:
         credential.revoked_at = timezone.now()
         credential.save(update_fields=["revoked_at"])
+        control_log_write(
+            actor=actor,
+            action="credential.revoke",
+            target=credential,
+            before={"revoked_at": None},
+            after={"revoked_at": credential.revoked_at},
+        )

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from inference.errors import EndpointRetired, SignatureMismatch, UnknownVersion
 from inference.models import Deployment, Endpoint, Role, Version
+from inference.services.control import control_log_write
 
 
 @transaction.atomic
@@ -49,6 +50,8 @@ def version_deploy(*, endpoint: Endpoint, version: Version, actor: str, reason: 
         endpoint.signature = version.manifest["signature"]
         endpoint.signature_digest = version.signature_digest
         endpoint.save(update_fields=["signature", "signature_digest"])
-    return Deployment.objects.create(
+    deployment = Deployment.objects.create(
         endpoint=endpoint, version=version, role=Role.CHAMPION, started_at=now, actor=actor, reason=reason
     )
+    control_log_write(actor=actor, action="version.deploy", target=endpoint, deployment=deployment)
+    return deployment

@@ -12,6 +12,7 @@ from inference.engine.definition import Definition
 from inference.engine.store import FolderStore
 from inference.errors import ReleaseInvalid
 from inference.models import Deployment, Endpoint, Role, Version
+from inference.services.control import control_log_write
 from inference.services.deployments import version_deploy
 from inference.services.versions import version_publish
 
@@ -82,8 +83,8 @@ def _versions(folder: Path, known: set[str]) -> list[Path]:
 
 
 def _deploy(definition: Definition, folders: list[Path], into: FolderStore, actor: str) -> Released:
-    endpoint = _endpoint(definition)
-    published = [version_publish(endpoint=endpoint, folder=folder, into=into) for folder in folders]
+    endpoint = _endpoint(definition, actor)
+    published = [version_publish(endpoint=endpoint, folder=folder, into=into, actor=actor) for folder in folders]
     champion = Deployment.objects.filter(endpoint=endpoint, role=Role.CHAMPION, ended_at=None).first()
     first = None if champion or endpoint.retired_at else _first(endpoint, definition)
     if first is not None:
@@ -97,7 +98,7 @@ def _deploy(definition: Definition, folders: list[Path], into: FolderStore, acto
     )
 
 
-def _endpoint(definition: Definition) -> Endpoint:
+def _endpoint(definition: Definition, actor: str) -> Endpoint:
     """The endpoint's row as its definition says. An untouched row is not written, so that nobody reloads anything."""
     said = {
         "name": definition.name,
@@ -111,11 +112,16 @@ def _endpoint(definition: Definition) -> Endpoint:
     if endpoint.pk is None or not endpoint.deployments.filter(role=Role.CHAMPION, ended_at=None).exists():
         said |= signature
     changed = [name for name, value in said.items() if getattr(endpoint, name) != value]
+    new, before = endpoint.pk is None, {name: getattr(endpoint, name) for name in changed}
     for name in changed:
         setattr(endpoint, name, said[name])
     if changed:
         endpoint.full_clean()
-        endpoint.save(update_fields=changed if endpoint.pk else None)
+        endpoint.save(update_fields=None if new else changed)
+        # The signature is long, and its digest says whether it is the same.
+        after = {name: said[name] for name in changed if name != "signature"}
+        action, before = ("endpoint.create", {}) if new else ("endpoint.change", {name: before[name] for name in after})
+        control_log_write(actor=actor, action=action, target=endpoint, before=before, after=after)
     return endpoint
 
 

@@ -15,10 +15,11 @@ from inference.engine.manifest import Manifest
 from inference.engine.store import FolderStore
 from inference.errors import AlreadyExists, ReleaseInvalid, VersionConflict
 from inference.models import Endpoint, Version
+from inference.services.control import control_log_write
 
 
 @transaction.atomic
-def version_publish(*, endpoint: Endpoint, folder: Path, into: FolderStore) -> tuple[Version, bool]:
+def version_publish(*, endpoint: Endpoint, folder: Path, into: FolderStore, actor: str) -> tuple[Version, bool]:
     """Put a version's folder into the store and its row into the registry; known already, nothing changes.
 
     A new version is loaded and answers its golden rows first, so that what is in the registry has worked once.
@@ -61,6 +62,7 @@ def version_publish(*, endpoint: Endpoint, folder: Path, into: FolderStore) -> t
     )
     version.full_clean()
     version.save()
+    control_log_write(actor=actor, action="version.publish", target=version, after={"digest": digest})
     return version, True
 
 

@@ -333,7 +333,7 @@ async def test_a_change_of_something_else_is_no_change_of_what_is_live(catalog, 
     catalog.on_change(lambda: told.append(_champion(catalog)))
     heard = asyncio.Event()
     revision.subscribe(heard.set)
-    await sync_to_async(device_create)(name="pump")
+    await sync_to_async(device_create)(name="pump", actor="test")
     await asyncio.wait_for(heard.wait(), 20)
     assert catalog.endpoint("flow") is endpoint
     await deploy("line-1.0.0")

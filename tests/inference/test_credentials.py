@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+from functools import partial
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -71,8 +72,8 @@ async def flow():
     return await Endpoint.objects.acreate(slug="flow", name="Flow", folder="f", signature={}, signature_digest="-")
 
 
-make_device = sync_to_async(device_create)
-make_key = sync_to_async(credential_create)
+make_device = sync_to_async(partial(device_create, actor="test"))
+make_key = sync_to_async(partial(credential_create, actor="test"))
 
 
 def _bearer(issued):
@@ -137,7 +138,7 @@ async def test_a_malformed_header_costs_no_query(credentials, counting):
 async def test_an_unknown_token_a_wrong_secret_and_a_revoked_one_look_alike(credentials):
     issued = await make_device(name="pump")
     revoked = await make_device(name="tap")
-    await sync_to_async(credential_revoke)(credential=revoked.credential)
+    await sync_to_async(credential_revoke)(credential=revoked.credential, actor="test")
     wrong = f"Bearer ft_{issued.credential.prefix}_{'x' * 43}"
     refusals = []
     for bearer in (f"Bearer {new_secret()[0]}", wrong, _bearer(revoked)):
@@ -166,10 +167,10 @@ async def test_a_remembered_token_expires_by_the_clock(credentials):
 
 async def test_a_disabled_device_is_refused_and_let_in_again(credentials, revision):
     issued = await make_device(name="pump")
-    await sync_to_async(device_disable)(device=issued.credential.device)
+    await sync_to_async(device_disable)(device=issued.credential.device, actor="test")
     with pytest.raises(DeviceDisabled, match="pump"):
         await credentials.resolve(_bearer(issued))
-    await sync_to_async(device_enable)(device=issued.credential.device)
+    await sync_to_async(device_enable)(device=issued.credential.device, actor="test")
     assert (await credentials.resolve(_bearer(issued))).device == "pump"
 
 
@@ -181,7 +182,7 @@ async def test_a_device_of_a_disabled_owner_is_refused(credentials):
 
 async def test_both_credentials_are_good_during_a_rotation(credentials):
     old = await make_device(name="pump")
-    new = await sync_to_async(device_rotate)(device=old.credential.device, overlap_s=3600)
+    new = await sync_to_async(device_rotate)(device=old.credential.device, overlap_s=3600, actor="test")
     assert (await credentials.resolve(_bearer(old))).device == "pump"
     assert (await credentials.resolve(_bearer(new))).device == "pump"
 
@@ -205,7 +206,7 @@ async def test_what_was_read_before_a_change_is_not_kept(credentials, counting, 
     await _soon(counting.answered.wait())
     heard = asyncio.Event()
     revision.subscribe(heard.set)
-    await sync_to_async(credential_revoke)(credential=issued.credential)
+    await sync_to_async(credential_revoke)(credential=issued.credential, actor="test")
     await _soon(heard.wait())
     counting.gate.set()
     await resolving
@@ -259,7 +260,7 @@ async def test_a_database_that_is_away_is_said_to_be(revision):
 async def test_a_revocation_is_told(credentials):
     issued = await make_device(name="pump")
     loss = _lost(credentials, await credentials.resolve(_bearer(issued)))
-    await sync_to_async(credential_revoke)(credential=issued.credential)
+    await sync_to_async(credential_revoke)(credential=issued.credential, actor="test")
     assert isinstance(await _soon(loss), TokenRevoked)
 
 
@@ -272,7 +273,7 @@ async def test_a_deleted_credential_is_told_as_revoked(credentials):
 async def test_a_disabled_device_is_told(credentials):
     issued = await make_device(name="pump")
     loss = _lost(credentials, await credentials.resolve(_bearer(issued)))
-    await sync_to_async(device_disable)(device=issued.credential.device)
+    await sync_to_async(device_disable)(device=issued.credential.device, actor="test")
     assert isinstance(await _soon(loss), DeviceDisabled)
 
 
@@ -305,7 +306,7 @@ async def test_a_scope_taken_away_is_told(credentials):
 async def test_the_end_of_a_rotations_overlap_is_told(credentials):
     old = await make_device(name="pump")
     loss = _lost(credentials, await credentials.resolve(_bearer(old)))
-    await sync_to_async(device_rotate)(device=old.credential.device, overlap_s=0.3)
+    await sync_to_async(device_rotate)(device=old.credential.device, overlap_s=0.3, actor="test")
     assert isinstance(await _soon(loss), TokenExpired)
 
 
@@ -334,7 +335,7 @@ async def test_who_stopped_watching_hears_nothing(credentials):
     told = []
     credentials.watch(caller, "flow", told.append)()
     loss = _lost(credentials, caller)
-    await sync_to_async(credential_revoke)(credential=issued.credential)
+    await sync_to_async(credential_revoke)(credential=issued.credential, actor="test")
     await _soon(loss)
     assert told == []
 
@@ -348,7 +349,7 @@ async def test_one_listener_that_fails_does_not_keep_the_news_from_others(creden
 
     credentials.watch(caller, "flow", fail)
     losses = [_lost(credentials, caller) for _ in range(3)]
-    await sync_to_async(credential_revoke)(credential=issued.credential)
+    await sync_to_async(credential_revoke)(credential=issued.credential, actor="test")
     assert [type(await _soon(loss)) for loss in losses] == [TokenRevoked] * 3
 
 
@@ -359,6 +360,6 @@ async def test_other_changes_are_no_loss(credentials, revision, flow):
     other_loss = _lost(credentials, await credentials.resolve(_bearer(other)))
     await sync_to_async(Credential.objects.filter(device__name="pump").update)(scopes=["predict", "read"])
     await sync_to_async(Device.objects.filter(name="pump").update)(name="pump-2")
-    await sync_to_async(credential_revoke)(credential=other.credential)
+    await sync_to_async(credential_revoke)(credential=other.credential, actor="test")
     await _soon(other_loss)
     assert not loss.done()

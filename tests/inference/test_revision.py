@@ -55,10 +55,10 @@ def test_every_change_of_what_is_live_counts(flow):
 
 def test_every_change_of_who_may_ask_counts(flow):
     owner = get_user_model().objects.create(username="ada")
-    device = device_create(name="pump", owner=owner).credential.device
+    device = device_create(name="pump", owner=owner, actor="test").credential.device
     changes = [
-        lambda: credential_create(service="report", scopes=["read"]),
-        lambda: device_disable(device=device),
+        lambda: credential_create(service="report", scopes=["read"], actor="test"),
+        lambda: device_disable(device=device, actor="test"),
         lambda: Credential.objects.update(scopes=["predict"]),
         lambda: Credential.objects.update(expires_at=timezone.now()),
         lambda: Credential.objects.update(revoked_at=timezone.now()),
@@ -117,7 +117,7 @@ def test_counting_up_makes_nobody_wait_before_the_commit(flow):
 async def test_listeners_hear_of_a_change_by_another_connection(clean_tables, revision):
     heard = asyncio.Event()
     revision.subscribe(heard.set)
-    await sync_to_async(device_create)(name="pump")
+    await sync_to_async(device_create)(name="pump", actor="test")
     await asyncio.wait_for(heard.wait(), 20)
 
 
@@ -125,7 +125,7 @@ async def test_a_listener_that_has_left_hears_nothing(clean_tables, revision):
     heard, left = asyncio.Event(), []
     revision.subscribe(lambda: left.append(1))()
     revision.subscribe(heard.set)
-    await sync_to_async(device_create)(name="pump")
+    await sync_to_async(device_create)(name="pump", actor="test")
     await asyncio.wait_for(heard.wait(), 20)
     assert left == []
 
@@ -180,5 +180,5 @@ async def test_a_follower_goes_on_after_its_connections_were_cut(clean_tables, d
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'foretell' AND datname = current_database()"
         )
-    await sync_to_async(device_create)(name="pump")
+    await sync_to_async(device_create)(name="pump", actor="test")
     await asyncio.wait_for(heard.wait(), 20)

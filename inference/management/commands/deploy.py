@@ -1,14 +1,13 @@
 """`manage.py deploy`: bring artifacts/ into the registry, or make another version live."""
 
 import argparse
-import getpass
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from inference import partitions
-from inference.management.command import RegistryCommand, add_artifacts, store
+from inference.management.command import RegistryCommand, add_artifacts, command_actor, store
 from inference.selectors import endpoint_get, version_get
 from inference.services import Released, release_deploy, version_deploy, version_verify
 
@@ -55,7 +54,7 @@ class Command(RegistryCommand):
 
     def _release(self, artifacts: Path) -> None:
         partitions.ensure()
-        for released in release_deploy(artifacts=artifacts, into=store(), actor=_actor()):
+        for released in release_deploy(artifacts=artifacts, into=store(), actor=command_actor("deploy")):
             self.stdout.write(_line(released))
 
     def _switch(self, slug: str, tag: str, reason: str, *, major: bool) -> None:
@@ -64,16 +63,10 @@ class Command(RegistryCommand):
         # A version that can't be loaded would leave the last one answering, and every process not ready.
         if problem := version_verify(version=version, in_store=store()):
             raise problem
-        deployment = version_deploy(endpoint=endpoint, version=version, actor=_actor(), reason=reason, major=major)
+        deployment = version_deploy(
+            endpoint=endpoint, version=version, actor=command_actor("deploy"), reason=reason, major=major
+        )
         self.stdout.write(f"{slug}: {tag} answers since {deployment.started_at:%Y-%m-%d %H:%M:%S} UTC")
-
-
-def _actor() -> str:
-    try:
-        return f"deploy ({getpass.getuser()})"
-    except (KeyError, OSError):
-        # A container's user may have no name.
-        return "deploy"
 
 
 def _line(released: Released) -> str:

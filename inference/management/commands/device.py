@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from inference.management.command import RegistryCommand, add_rights, rights
+from inference.management.command import RegistryCommand, add_rights, command_actor, rights
 from inference.models import Device, Scope
 from inference.selectors import device_get
 from inference.services import Issued, device_create, device_disable, device_enable, device_rotate
@@ -36,14 +36,16 @@ class Command(RegistryCommand):
         """Do what the action says."""
         if action == "create":
             said = {key: options[key] for key in ("scope", "endpoint", "expires")}
-            return self._tell(device_create(name=name, **rights(**said)))
+            return self._tell(device_create(name=name, actor=command_actor("device"), **rights(**said)))
         if action == "list":
             return "\n".join(_line(device) for device in Device.objects.all())
         device = device_get(name=name)
         if action == "rotate":
-            return self._tell(device_rotate(device=device, overlap_s=options["overlap_s"]))
+            return self._tell(
+                device_rotate(device=device, overlap_s=options["overlap_s"], actor=command_actor("device"))
+            )
         change = device_disable if action == "disable" else device_enable
-        change(device=device)
+        change(device=device, actor=command_actor("device"))
         return _line(device)
 
     def _tell(self, issued: Issued) -> str:

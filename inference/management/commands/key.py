@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from inference.management.command import RegistryCommand, add_rights, rights
+from inference.management.command import RegistryCommand, add_rights, command_actor, rights
 from inference.models import Credential, Scope
 from inference.selectors import credential_get
 from inference.services import credential_create, credential_revoke
@@ -30,12 +30,12 @@ class Command(RegistryCommand):
         """Do what the action says."""
         if action == "create":
             said = {key: options[key] for key in ("scope", "endpoint", "expires")}
-            issued = credential_create(service=name, **rights(**said))
+            issued = credential_create(service=name, actor=command_actor("key"), **rights(**said))
             self.stdout.write("Keep this key: it can't be shown again.")
             return issued.token
         if action == "revoke":
             credential = credential_get(prefix=prefix)
-            credential_revoke(credential=credential)
+            credential_revoke(credential=credential, actor=command_actor("key"))
             return _line(credential)
         credentials = Credential.objects.select_related("device").prefetch_related("endpoints")
         return "\n".join(_line(credential) for credential in credentials)

@@ -11,9 +11,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import transaction
 
+from inference.management.command import command_actor
 from inference.models import Device, Role, Scope, Version
-from inference.services import device_create, device_rotate
+from inference.services import control_log_write, device_create, device_rotate
 from project.home import Home
 
 ADMIN = "admin"
@@ -71,6 +73,7 @@ def static_files_collect() -> bool:
     return True
 
 
+@transaction.atomic
 def admin_ensure() -> str | None:
     """Make the user `admin`, with ADMIN_PASSWORD or a password generated once and kept in the state folder.
 
@@ -82,12 +85,14 @@ def admin_ensure() -> str | None:
     users = get_user_model().objects
     user = users.filter(username=ADMIN).first()
     if user is None:
-        users.create_superuser(ADMIN, password=password)
+        user = users.create_superuser(ADMIN, password=password)
+        control_log_write(actor=command_actor("prepare"), action="user.create", target=user)
     elif not user.check_password(password):
         if not given:
             return None
         user.set_password(password)
         user.save(update_fields=["password"])
+        control_log_write(actor=command_actor("prepare"), action="user.password", target=user)
     return password
 
 
@@ -95,8 +100,11 @@ def device_token(name: str) -> str:
     """A new credential of the device of that name; its older ones end at once."""
     device = Device.objects.filter(name=name).first()
     if device is None:
-        return device_create(name=name, scopes=(Scope.PREDICT, Scope.READ), description="Made by `up`.").token
-    return device_rotate(device=device, overlap_s=0).token
+        scopes = (Scope.PREDICT, Scope.READ)
+        return device_create(
+            name=name, scopes=scopes, description="Made by `up`.", actor=command_actor("prepare")
+        ).token
+    return device_rotate(device=device, overlap_s=0, actor=command_actor("prepare")).token
 
 
 def example() -> dict[str, Any] | None:

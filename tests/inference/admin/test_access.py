@@ -29,7 +29,7 @@ def test_a_new_credential_is_shown_once_and_stored_as_a_digest(browser, flow):
 
 
 def test_the_digest_is_on_no_page(browser, db):
-    credential, _ = credential_create(service="report", scopes=["read"])
+    credential, _ = credential_create(service="report", scopes=["read"], actor="test")
     page = browser.get(f"{LIST}{credential.pk}/change/").content.decode()
     assert "report" in page
     assert bytes(credential.secret_sha256).hex() not in page
@@ -45,21 +45,21 @@ def test_a_credential_of_a_device_and_a_service_is_refused(browser, db):
 
 
 def test_taking_the_last_endpoint_away_does_not_open_all(browser, flow):
-    credential, _ = credential_create(service="report", scopes=["read"], endpoints=[flow])
+    credential, _ = credential_create(service="report", scopes=["read"], endpoints=[flow], actor="test")
     page = browser.post(f"{LIST}{credential.pk}/change/", {"scopes": ["read"], "endpoints": []}).content.decode()
     assert "may use all of them" in page
     assert list(credential.endpoints.all()) == [flow]
 
 
 def test_rights_can_be_narrowed(browser, flow):
-    credential, _ = credential_create(service="report", scopes=["read", "predict"])
+    credential, _ = credential_create(service="report", scopes=["read", "predict"], actor="test")
     browser.post(f"{LIST}{credential.pk}/change/", {"scopes": ["read"], "endpoints": [flow.pk], "service": "other"})
     credential.refresh_from_db()
     assert (credential.scopes, credential.service, list(credential.endpoints.all())) == (["read"], "report", [flow])
 
 
 def test_credentials_are_revoked_and_not_deleted(browser, db):
-    credential, _ = credential_create(service="report", scopes=["read"])
+    credential, _ = credential_create(service="report", scopes=["read"], actor="test")
     browser.post(LIST, {"action": "revoke", "_selected_action": credential.pk})
     credential.refresh_from_db()
     assert credential.revoked_at is not None
@@ -79,6 +79,6 @@ def test_devices_are_added_disabled_and_enabled(browser, db):
 
 
 def test_a_device_page_shows_its_credentials_nowhere_in_clear(browser, db):
-    issued = device_create(name="pump-7")
+    issued = device_create(name="pump-7", actor="test")
     page = browser.get(f"/inference/device/{issued.credential.device_id}/change/").content.decode()
     assert issued.token not in page

@@ -20,7 +20,7 @@ def _page(browser, address, status=200):
 
 
 def test_the_list_shows_time_endpoint_device_version_and_answer(browser, predict):
-    device = device_create(name="pump-7").credential.device
+    device = device_create(name="pump-7", actor="test").credential.device
     stored = predict(device=device)
     page = _page(browser, LIST)
     for shown in ("flow", "pump-7", "line-1.0.0", "3.75", f"{stored.predicted_at:%Y-%m-%d %H:%M:%S}"):
@@ -53,7 +53,7 @@ def test_the_list_never_counts_and_reads_the_last_days_only(browser, predict):
 
 
 def test_the_list_costs_the_same_for_many_rows(browser, predict):
-    device = device_create(name="pump-7").credential.device
+    device = device_create(name="pump-7", actor="test").credential.device
     predict(device=device)
     with CaptureQueriesContext(connection) as few:
         _page(browser, LIST)
@@ -72,7 +72,7 @@ def test_older_predictions_are_found_by_the_time_filter_and_by_id(browser, predi
 
 
 def test_the_filters_and_the_search_narrow_the_list(browser, predict):
-    device = device_create(name="pump-7").credential.device
+    device = device_create(name="pump-7", actor="test").credential.device
     with_device, without = predict(device=device), predict()
     for query in (f"device__id__exact={device.pk}", f"q={with_device.pk}"):
         page = _page(browser, f"{LIST}?{query}")
@@ -103,7 +103,7 @@ def test_text_from_outside_is_escaped(browser, predict):
 
 
 def test_a_row_whose_device_is_gone_is_shown(browser, predict):
-    device = device_create(name="pump-7").credential.device
+    device = device_create(name="pump-7", actor="test").credential.device
     stored = predict(device=device)
     device.delete()
     assert "3.75" in _page(browser, LIST)

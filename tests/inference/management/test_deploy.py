@@ -26,7 +26,7 @@ def test_a_version_is_made_live_and_rolled_back(run, artifacts):
         assert said.startswith(f"flow: {tag} answers since ")
     history = Deployment.objects.order_by("id").values_list("version__minor", "reason")
     assert list(history)[1:] == [(0, "start low"), (1, "better"), (0, "it was not")]
-    assert Deployment.objects.last().actor.startswith("deploy")
+    assert Deployment.objects.last().actor.startswith("command:deploy")
 
 
 def test_other_inputs_go_live_by_major_only(run, artifacts):

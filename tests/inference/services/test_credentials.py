@@ -21,7 +21,7 @@ def endpoint():
 
 
 def test_only_the_digest_of_a_token_is_stored():
-    issued = credential_create(service="report", scopes=["predict", "read"])
+    issued = credential_create(service="report", scopes=["predict", "read"], actor="test")
     stored = Credential.objects.get()
     assert bytes(stored.secret_sha256) == hashlib.sha256(issued.token.encode()).digest()
     secret = issued.token.rsplit("_", 1)[1]
@@ -40,17 +40,17 @@ def test_only_the_digest_of_a_token_is_stored():
 )
 def test_a_credential_without_owner_or_known_scopes_is_refused(said, problem):
     with pytest.raises(ValidationError, match=problem):
-        credential_create(**said)
+        credential_create(**said, actor="test")
 
 
 def test_a_credential_belongs_to_a_device_or_to_a_service_not_both():
     with pytest.raises(ValidationError, match="one of the two"):
-        credential_create(device=Device.objects.create(name="pump"), service="report", scopes=["predict"])
+        credential_create(device=Device.objects.create(name="pump"), service="report", scopes=["predict"], actor="test")
 
 
 def test_a_rotated_credential_has_the_same_rights_and_the_old_one_an_end(endpoint):
-    old, _ = credential_create(service="report", scopes=["predict", "read"], endpoints=[endpoint])
-    new = credential_rotate(credential=old, overlap_s=3600).credential
+    old, _ = credential_create(service="report", scopes=["predict", "read"], endpoints=[endpoint], actor="test")
+    new = credential_rotate(credential=old, overlap_s=3600, actor="test").credential
     assert (new.scopes, new.service, list(new.endpoints.all())) == (old.scopes, "report", [endpoint])
     assert new.expires_at is None
     old.refresh_from_db()
@@ -60,23 +60,23 @@ def test_a_rotated_credential_has_the_same_rights_and_the_old_one_an_end(endpoin
 
 def test_an_overlap_never_lengthens_a_life():
     soon = timezone.now() + HOUR / 2
-    old, _ = credential_create(service="report", scopes=["predict"], expires_at=soon)
-    credential_rotate(credential=old, overlap_s=7200)
+    old, _ = credential_create(service="report", scopes=["predict"], expires_at=soon, actor="test")
+    credential_rotate(credential=old, overlap_s=7200, actor="test")
     old.refresh_from_db()
     assert old.expires_at == soon
 
 
 def test_a_rotation_without_overlap_revokes_the_old_one():
-    old, _ = credential_create(service="report", scopes=["predict"])
-    credential_rotate(credential=old, overlap_s=0)
+    old, _ = credential_create(service="report", scopes=["predict"], actor="test")
+    credential_rotate(credential=old, overlap_s=0, actor="test")
     old.refresh_from_db()
     assert old.revoked_at is not None
 
 
 def test_revoking_twice_keeps_the_first_time():
-    credential, _ = credential_create(service="report", scopes=["predict"])
-    credential_revoke(credential=credential)
+    credential, _ = credential_create(service="report", scopes=["predict"], actor="test")
+    credential_revoke(credential=credential, actor="test")
     first = credential.revoked_at
-    credential_revoke(credential=credential)
+    credential_revoke(credential=credential, actor="test")
     credential.refresh_from_db()
     assert credential.revoked_at == first
