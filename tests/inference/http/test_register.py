@@ -27,6 +27,7 @@ NEVER_OVER_HTTP = {
     "already_exists",
     "endpoint_retired",
     "taken_over",
+    "database_unsafe",
 }
 """Codes of commands and sockets: a request never meets them."""
 
