@@ -50,6 +50,8 @@ class Environment:
     pulse_file: Path | None
     admin_password: str | None
     demo: bool
+    email_url: str
+    email_from: str
 
 
 def load(variables: Mapping[str, str] | None = None) -> Environment:
@@ -88,6 +90,8 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         pulse_file=Path(said) if (said := env.str("PULSE_FILE", default="")) else None,
         admin_password=env.str("ADMIN_PASSWORD", default="") or None,
         demo=_boolean(env, "DEMO", default=True),
+        email_url=_url(env, "EMAIL_URL", tuple(environ.Env.EMAIL_SCHEMES), "consolemail://"),
+        email_from=env.str("EMAIL_FROM", default="foretell@localhost"),
     )
 
 
@@ -199,6 +203,12 @@ def database(url: str) -> dict[str, object]:
         "OPTIONS": dict(parse_qsl(urlsplit(url).query))
         | {"connect_timeout": "5", "tcp_user_timeout": "5000", "options": "-c statement_timeout=30s"},
     }
+
+
+def email(url: str) -> dict[str, object]:
+    """Django's settings for a mail address: `consolemail://` prints, `smtp+tls://user:password@host:587` sends."""
+    said = environ.Env.email_url_config(url)
+    return {name: value for name, value in said.items() if value is not None} | {"EMAIL_TIMEOUT": 10}
 
 
 def celery_broker(redis_url: str) -> str:

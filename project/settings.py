@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "project.request_ids.request_ids",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -137,12 +138,18 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+PASSWORD_RESET_TIMEOUT = 24 * 3600
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.csrf_trusted_origins)
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+
+# ---- Mail -----------------------------------------------------------------------------------------------------------
+# https://docs.djangoproject.com/en/5.2/topics/email/
+globals().update(env.email(ENVIRONMENT.email_url))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from
 
 # ---- https ----------------------------------------------------------------------------------------------------------
 # https://docs.djangoproject.com/en/5.2/topics/security/#ssl-https
@@ -171,6 +178,7 @@ UNFOLD = {
     "SITE_SYMBOL": "monitoring",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.console.sidebar.favicon"}],
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "project.console.login.LoginForm"},
     "DASHBOARD_CALLBACK": "project.console.dashboard.context",
     "SIDEBAR": {"show_search": False, "navigation": "project.console.sidebar.navigation"},
 }

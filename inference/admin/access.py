@@ -70,6 +70,7 @@ class CredentialAdmin(KeptAdmin):
     """Credentials. Their tokens are shown once, when they are made."""
 
     form = CredentialForm
+    adds_by_service = True
     list_display = ["name", "holder", "shown_scopes", "shown_endpoints", "state", "created_by", "created_at"]
     list_display_links = ["name"]
     search_fields = ["prefix", "service", "device__name"]

@@ -9,6 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from inference.admin.changes import LoggedAdmin
 from inference.models import Prediction
 
 _ROW = (
@@ -17,7 +18,7 @@ _ROW = (
 )
 
 
-class KeptAdmin(ModelAdmin):
+class KeptAdmin(LoggedAdmin, ModelAdmin):
     """A page of rows that are never deleted."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

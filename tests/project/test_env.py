@@ -167,3 +167,12 @@ def test_a_socket_folder_reaches_django():
 def test_celery_spells_a_socket_in_its_own_way():
     assert env.celery_broker("unix:///run/x.sock") == "redis+socket:///run/x.sock"
     assert env.celery_broker("rediss://cache/0") == "rediss://cache/0"
+
+
+def test_mail_is_printed_unless_a_server_is_given(given):
+    assert env.email(env.load(given).email_url)["EMAIL_BACKEND"].endswith("console.EmailBackend")
+    said = env.email("smtp+tls://ada:p%40ss@mail.example.com:587")
+    names = ("EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS")
+    assert [said[name] for name in names] == ["mail.example.com", 587, "ada", "p@ss", True]
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must start with smtp"):
+        env.load(given | {"EMAIL_URL": "mail.example.com"})
