@@ -48,7 +48,7 @@ class Config(uvicorn.Config):
             workers=workers,
             loop="uvloop",
             http="httptools",
-            ws="websockets-sansio",
+            ws="project.websocket_protocol:BurstProtocol",
             ws_max_size=FRAME_BYTES,
             ws_per_message_deflate=False,
             ws_ping_interval=HEARTBEAT_S,
