@@ -33,7 +33,7 @@ class LoggedAdmin:
                 required=False, widget=UnfoldAdminTextInputWidget, help_text="Why. Kept in the control log."
             )
             kwargs["form"] = type(form.__name__, (form,), {REASON: reason})
-        return super().get_form(request, obj, change, **kwargs)
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[tuple[str | None, dict[str, Any]]]:
         """The fields, and a line for the reason where something may be changed."""
@@ -58,9 +58,7 @@ class LoggedAdmin:
     def log_deletions(self, request: HttpRequest, queryset: Iterable[Model]) -> Any:
         """Write down what is about to be deleted."""
         for row in queryset:
-            control_log_write(
-                actor=request.user.get_username(), action=f"{self.opts.model_name}.delete", target=row
-            )
+            control_log_write(actor=request.user.get_username(), action=f"{self.opts.model_name}.delete", target=row)
         return super().log_deletions(request, queryset)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:

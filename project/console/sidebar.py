@@ -28,7 +28,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": title, "separator": True, "items": [_page("inference", *item) for item in items]}
         for title, items in GROUPS
     ]
-    people = [_page("auth", "Users", "person", "user"), _page("auth", "Groups", "group", "group")]
+    people = [
+        _page("auth", "Users", "person", "user"),
+        _page("auth", "Groups", "group", "group"),
+        _page("inference", "Control log", "policy", "controllog"),
+    ]
     return [{"items": [live]}, *groups, {"title": "People", "separator": True, "items": people}]
 
 
