@@ -218,7 +218,10 @@ class Signature:
         """Shape rows into what models take; numbers are rounded to float32 here, as they were for training."""
         if self._complete:
             # Two to four times as fast as np.array, which would first look for the shape and a common type.
-            values = np.fromiter(chain.from_iterable(rows), np.float32, len(rows) * len(self.inputs))
+            stream = chain.from_iterable(rows)
+            values = np.fromiter(stream, np.float32, len(rows) * len(self.inputs))
+            if next(stream, None) is not None:
+                raise ValueError(f"a row has more than {len(self.inputs)} values")
             return Columns(len(rows), values.reshape(len(rows), len(self.inputs)))
         if self.all_numeric:
             return Columns(len(rows), np.array(rows, dtype=np.float32))
