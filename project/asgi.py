@@ -1,4 +1,4 @@
-"""The ASGI application: lifespan, the express lane, Django, device sockets."""
+"""The ASGI application: lifespan, the express lane, Django, device and browser sockets."""
 
 import asyncio
 import os

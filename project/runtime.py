@@ -17,6 +17,7 @@ from inference.predictor import Predictor
 from inference.recorder import Recorder
 from inference.revision import Revision
 from streaming.position import StreamPositions
+from streaming.publisher import Publisher
 from streaming.sockets import OpenSockets
 
 logger = structlog.get_logger(__name__)
@@ -43,7 +44,8 @@ class Runtime:
             recorder=recorder,
             database=self._database,
         )
-        self._watching: asyncio.Task[None] | None = None
+        self._publisher = Publisher(self.predictor, self.sockets)
+        self._running: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -53,15 +55,18 @@ class Runtime:
         await self._revision.start()
         await self.predictor.catalog.start()
         await self.predictor.credentials.start()
-        self._watching = asyncio.create_task(self.sockets.watch(), name="sockets")
+        self._running = [
+            asyncio.create_task(self.sockets.watch(), name="sockets"),
+            asyncio.create_task(self._publisher.run(), name="publisher"),
+        ]
         self._drain_on(signal.SIGTERM)
         self._drain_on(signal.SIGINT)
 
     async def stop(self) -> None:
         """End in an order that loses nothing: sockets, then what they sent, then what it needed."""
         await self.sockets.drain(DRAIN_S)
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._running:
+            task.cancel()
         await self.predictor.credentials.stop()
         await self.predictor.catalog.stop()
         await self._revision.stop()

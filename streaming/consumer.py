@@ -71,7 +71,7 @@ class DeviceSocket:
 
     def __init__(self, asked: Handshake, predictor: Predictor, session_id: str, receive: Receive, send: Send) -> None:
         self._asked = asked
-        self._slug = asked.endpoint.slug
+        self.slug = asked.endpoint.slug
         self._predictor = predictor
         self._receive = receive
         self._send = send
@@ -83,7 +83,7 @@ class DeviceSocket:
         )
         self._session = Session(
             session_id=session_id,
-            endpoint=self._slug,
+            endpoint=self.slug,
             audit=asked.endpoint.audit,
             served=Served(self._version.tag, self._version.signature),
             coalesce=asked.coalesce,
@@ -106,7 +106,7 @@ class DeviceSocket:
         stop_listening = [
             predictor.catalog.on_change(self._catalog_changed),
             predictor.recorder.on_availability(self._availability_changed),
-            predictor.credentials.watch(self._asked.caller, self._slug, self._lost),
+            predictor.credentials.watch(self._asked.caller, self.slug, self._lost),
         ]
         if not predictor.recorder.available:
             self._availability_changed(False)
@@ -176,7 +176,7 @@ class DeviceSocket:
         version = self._version
         if version is None:
             reason = self._endpoint.reason or "no version is live"
-            self._session.refuse(slot, ModelUnavailable(self._slug, reason))
+            self._session.refuse(slot, ModelUnavailable(self.slug, reason))
             self._to_write.set()
             return
         self._predictor.submit(
@@ -288,7 +288,7 @@ class DeviceSocket:
 
     def _catalog_changed(self) -> None:
         try:
-            endpoint = self._predictor.catalog.endpoint(self._slug)
+            endpoint = self._predictor.catalog.endpoint(self.slug)
         except UnknownEndpoint as error:
             self._lost(error)
             return

@@ -80,8 +80,8 @@ async def check(scope: Mapping[str, Any], predictor: Predictor) -> Handshake:
         ModelUnavailable: the server, or the version asked for, can't answer now.
     """
     headers = dict(scope["headers"])
-    if (origin := headers.get(b"origin")) is not None:
-        _check_origin(origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1"), scope.get("scheme", "ws"))
+    if b"origin" in headers:
+        check_origin(headers, scope.get("scheme", "ws"))
     query = _query(scope["query_string"].decode("latin-1"))
     offered: Sequence[str] = scope["subprotocols"]
     slug = scope["url_route"]["kwargs"]["endpoint"]
@@ -127,8 +127,13 @@ def _query(text: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def _check_origin(origin: str, host: str, scheme: str) -> None:
-    """Pass a page of this server or of a trusted origin: scheme, host and port must be equal."""
+def check_origin(headers: Mapping[bytes, bytes], scheme: str) -> None:
+    """Pass a page of this server or of a trusted origin: scheme, host and port must be equal.
+
+    Raises:
+        OriginNotAllowed: it is another site's page, or does not say whose.
+    """
+    origin, host = (headers.get(name, b"").decode("latin-1") for name in (b"origin", b"host"))
     page_scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
     allowed = {_parts(one) for one in (f"{page_scheme}://{host}", *settings.CSRF_TRUSTED_ORIGINS)}
     parts = _parts(origin)

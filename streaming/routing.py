@@ -9,6 +9,7 @@ from inference.errors import NotFound
 from inference.ids import prediction_id
 from streaming import denial
 from streaming.consumer import StreamConsumer
+from streaming.watch import live
 
 
 async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -20,6 +21,7 @@ async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
 router = URLRouter(
     [
         path("ws/v1/endpoints/<str:endpoint>/stream", StreamConsumer.as_asgi()),
+        path("ws/v1/live", live),
         re_path("", not_found),
     ]
 )

@@ -1,6 +1,7 @@
 """The open device sockets of one process, so that it can stop without losing what they sent."""
 
 import asyncio
+from collections import Counter
 from typing import Protocol
 
 import structlog
@@ -13,6 +14,10 @@ CHECK_S = 1.0
 
 class DeviceSocket(Protocol):
     """What is asked of an open socket."""
+
+    @property
+    def slug(self) -> str:
+        """The endpoint it was opened for."""
 
     def check_sending(self, now_s: float) -> None:
         """End it if its client has left what was sent unread for too long. `now_s` is the event loop's time."""
@@ -38,6 +43,10 @@ class OpenSockets:
         self._open.discard(socket)
         if not self._open:
             self._empty.set()
+
+    def by_endpoint(self) -> dict[str, int]:
+        """How many are open, by the endpoint's slug."""
+        return Counter(socket.slug for socket in self._open)
 
     async def watch(self) -> None:
         """Look for clients that do not read, once a second; for ever.

@@ -1,4 +1,4 @@
-"""The first page after login: predictions as they arrive, for whoever may see them."""
+"""The first page after login, for whoever may see predictions; what it does in a browser is in tests/e2e."""
 
 import re
 
@@ -10,6 +10,8 @@ from inference import ids
 from inference.engine.store import FolderStore
 from inference.models import Endpoint, Prediction, Source
 from inference.services import release_deploy
+from project.console import live
+from streaming.routing import router
 from tests.inference import tiny
 
 
@@ -37,11 +39,28 @@ def test_a_stranger_is_asked_to_log_in(client, db):
     assert 'name="password"' in page
 
 
-def test_after_login_predictions_arrive(client, admin_user, prediction):
+def test_after_login_the_page_knows_where_to_look(client, admin_user, prediction):
     answer = client.post("/login/?next=/", {"username": "admin", "password": "password"}, follow=True)
     page = answer.content.decode()
-    for shown in ("line-1.0.0", "31.25", "0.1", str(prediction.pk), 'hx-trigger="every 2s'):
-        assert shown in page
+    assert 'data-socket="/ws/v1/live"' in page
+    assert 'src="/static/project/live.js"' in page
+    assert 'href="/static/project/live.css"' in page
+
+
+def test_the_socket_of_the_page_is_one(rf):
+    assert any(route.pattern.match(live.SOCKET.lstrip("/")) for route in router.routes[:-1])
+
+
+@pytest.mark.parametrize("name", ["project/live.js", "project/live.css"])
+def test_what_the_page_loads_is_there(name):
+    assert finders.find(name)
+
+
+def test_the_page_itself_holds_no_script(admin_client, prediction):
+    page = admin_client.get("/").content.decode()
+    mine = page[page.index('id="live"') : page.index("</template>")]
+    assert "<script" not in mine
+    assert not re.search(r"\son[a-z]+=|\sstyle=|x-data|x-on", mine)
 
 
 def test_who_logs_in_without_a_wish_comes_to_the_first_page(client, admin_user):
@@ -49,21 +68,16 @@ def test_who_logs_in_without_a_wish_comes_to_the_first_page(client, admin_user):
     assert answer.headers["Location"] == "/"
 
 
-def test_the_page_asks_again_for_its_picture_only(admin_client, prediction):
-    whole = admin_client.get("/").content.decode()
-    part = admin_client.get("/", headers={"HX-Request": "true"}).content.decode()
-    assert "<html" in whole
-    assert "<html" not in part
-    assert part.strip().startswith('<div id="live"')
-    assert "31.25" in part
-
-
-def test_without_the_permission_no_prediction_is_shown(client, prediction):
+def test_without_the_permission_nothing_is_followed(client, prediction):
     user = User.objects.create_user("eve", password="x", is_staff=True)
     client.force_login(user)
-    assert "31.25" not in client.get("/").content.decode()
+    page = client.get("/").content.decode()
+    assert "You may not see predictions" in page
+    assert "live.js" not in page
     user.user_permissions.add(Permission.objects.get(codename="view_prediction"))
-    assert "31.25" in client.get("/").content.decode()
+    page = client.get("/").content.decode()
+    assert "live.js" in page
+    assert 'data-version=""' in page
 
 
 def test_the_sidebar_shows_what_one_may_open(client, admin_client, prediction):
@@ -73,7 +87,8 @@ def test_the_sidebar_shows_what_one_may_open(client, admin_client, prediction):
 
 
 def test_the_page_works_without_any_endpoint(admin_client, db):
-    assert "no endpoint yet" in admin_client.get("/").content.decode()
+    page = admin_client.get("/").content.decode()
+    assert "manage.py deploy" in page
 
 
 @pytest.mark.parametrize(
