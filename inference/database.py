@@ -1,9 +1,9 @@
-"""Reading from Postgres without Django: a small pool of psycopg connections on the event loop."""
+"""Postgres without Django: a small pool of psycopg connections on the event loop, for reads and short transactions."""
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,9 @@ MAX_CONNECTIONS = 4
 CHECKOUT_TIMEOUT_S = 2.0
 FETCH_TIMEOUT_S = 2.5
 """With the checkout this stays under the 5 s in which a lost database is an error, not a wait."""
+
+Statement = tuple[str, Mapping[str, Any]]
+"""SQL with named placeholders, and their values."""
 
 logger = structlog.get_logger(__name__)
 
@@ -65,7 +68,7 @@ def _cut(connection: AsyncConnection) -> None:
 
 
 class Database:
-    """Up to four connections for short reads. After Postgres was away the next read connects again.
+    """Up to four connections for what is short. After Postgres was away the next one who asks connects again.
 
     Args:
         dsn: a libpq address.
@@ -106,10 +109,27 @@ class Database:
             DatabaseUnavailable: Postgres did not answer, in at most 5 s.
             psycopg.Error: Postgres refused the statement.
         """
+        return await self._repeated(lambda connection: _rows(connection, sql, params))
+
+    async def transact(self, *statements: Statement) -> list[tuple[Any, ...]]:
+        """The rows of the last of several statements, which run as one transaction and in one round trip.
+
+        They are given back once they are committed. A connection that is lost on the way is replaced and all of it
+        run again, so twice must have the effect of once.
+
+        Raises:
+            DatabaseUnavailable: Postgres did not answer, in at most 5 s. It may have committed all the same.
+            psycopg.Error: Postgres refused a statement; nothing is changed.
+        """
+        return await self._repeated(lambda connection: _transaction(connection, statements))
+
+    async def _repeated(self, ask: Callable[[AsyncConnection], Awaitable[list[tuple[Any, ...]]]]) -> Any:
         deadline = asyncio.get_running_loop().time() + CHECKOUT_TIMEOUT_S
         while True:
             try:
-                return await self._fetch(sql, params)
+                async with self._pool.connection() as connection:
+                    with cut_after(connection, FETCH_TIMEOUT_S):
+                        return await ask(connection)
             except PoolTimeout as error:
                 raise DatabaseUnavailable from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -119,8 +139,13 @@ class Database:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise DatabaseUnavailable from error
 
-    async def _fetch(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        async with self._pool.connection() as connection:
-            with cut_after(connection, FETCH_TIMEOUT_S):
-                cursor = await connection.execute(sql, params or None)
-                return await cursor.fetchall()
+
+async def _rows(connection: AsyncConnection, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = await connection.execute(sql, params or None)
+    return await cursor.fetchall()
+
+
+async def _transaction(connection: AsyncConnection, statements: Sequence[Statement]) -> list[tuple[Any, ...]]:
+    async with connection.pipeline(), connection.transaction():
+        cursors = [await connection.execute(sql, params) for sql, params in statements]
+    return await cursors[-1].fetchall()

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from inference.fields import JsonTextField
+from inference.ids import prediction_id
 
 SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?$", "Use 1 to 64 of a-z, 0-9, `_`, `.` and `-`.")
 
@@ -248,6 +249,38 @@ class Prediction(models.Model):
         """When the prediction was made: the time in its id, to the millisecond."""
         milliseconds = uuid.UUID(str(self.id)).int >> 80
         return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.UTC)
+
+
+class Feedback(models.Model):
+    """What one source says is true of one prediction. Rows are only added; the source's last revision counts.
+
+    The prediction it names may be gone by now: no constraint holds it. The database refuses to change or delete a row.
+    """
+
+    id = models.UUIDField(primary_key=True, default=prediction_id, editable=False)
+    prediction = models.ForeignKey(
+        Prediction, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="feedback"
+    )
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, db_index=False, related_name="+")
+    credential = models.ForeignKey(
+        Credential, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    source = models.CharField(max_length=160, help_text="Who says it: device:NAME, service:NAME or user:NAME.")
+    revision = models.PositiveIntegerField(help_text="1, 2, … of this source for this prediction.")
+    value = models.JSONField(help_text="The true label, or the true value.")
+    device_time = models.DateTimeField(null=True, help_text="When its sender says it was found out.")
+    received_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "feedback"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["prediction", "source", "revision"], name="feedback_revision_once_a_source")
+        ]
+        indexes = [models.Index(fields=["endpoint", "id"], name="feedback_by_endpoint")]
+
+    def __str__(self) -> str:
+        return f"{self.value} by {self.source}"
 
 
 class Rejection(models.Model):

@@ -18,7 +18,8 @@ EVERY_ENDPOINT = "inference.manage_every_endpoint"
 """Not bound by ownership; also needed to give a credential the scope `admin`."""
 
 _LOOKS = frozenset(
-    f"inference.view_{model}" for model in ("endpoint", "version", "deployment", "device", "prediction", "rejection")
+    f"inference.view_{model}"
+    for model in ("endpoint", "version", "deployment", "device", "prediction", "feedback", "rejection")
 )
 _OPERATES = frozenset(
     {

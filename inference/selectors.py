@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from inference import ids
 from inference.errors import NotFound, UnknownEndpoint, UnknownVersion
-from inference.models import Credential, Device, Endpoint, Prediction, Role, Version
+from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Role, Version
 
 RECENT_S = 10
 """The window of live rates: short enough to be counted while thousands of predictions a second arrive."""
@@ -98,6 +98,11 @@ def prediction_since(*, moment: datetime.datetime) -> QuerySet[Prediction]:
     """Predictions from a moment on, the newest first. Bounded by id, so that only its partitions are read."""
     related = Prediction.objects.select_related("endpoint", "version", "device")
     return related.filter(pk__gte=ids.floor(moment)).order_by("-id")
+
+
+def feedback_of(*, prediction: Prediction) -> list[Feedback]:
+    """What was said of a prediction: source by source, each source's revisions in their order; the last one counts."""
+    return list(Feedback.objects.filter(prediction=prediction).order_by("source", "revision"))
 
 
 def endpoint_activity() -> list[EndpointActivity]:

@@ -8,6 +8,7 @@ from inference.services.control import control_log_write
 from inference.services.credentials import Issued, credential_create, credential_revoke, credential_rotate
 from inference.services.deployments import version_deploy
 from inference.services.devices import device_create, device_disable, device_enable, device_rotate
+from inference.services.feedback import feedback_give
 from inference.services.releases import Released, release_deploy
 from inference.services.versions import version_publish, version_pull, version_verify
 
@@ -22,6 +23,7 @@ __all__ = [
     "device_disable",
     "device_enable",
     "device_rotate",
+    "feedback_give",
     "release_deploy",
     "version_deploy",
     "version_publish",
