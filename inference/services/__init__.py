@@ -9,11 +9,13 @@ from inference.services.credentials import Issued, credential_create, credential
 from inference.services.deployments import version_deploy
 from inference.services.devices import device_create, device_disable, device_enable, device_rotate
 from inference.services.feedback import feedback_give
+from inference.services.predictions import Recomputed, prediction_recompute
 from inference.services.releases import Released, release_deploy
 from inference.services.versions import version_publish, version_pull, version_verify
 
 __all__ = [
     "Issued",
+    "Recomputed",
     "Released",
     "control_log_write",
     "credential_create",
@@ -24,6 +26,7 @@ __all__ = [
     "device_enable",
     "device_rotate",
     "feedback_give",
+    "prediction_recompute",
     "release_deploy",
     "version_deploy",
     "version_publish",

@@ -6,11 +6,10 @@ from typing import Any
 import msgspec
 from django.core.management.base import CommandError
 
-from inference.engine import loader, parity
 from inference.management.command import RegistryCommand, store
 from inference.models import Prediction, Version
 from inference.selectors import prediction_get
-from inference.services import version_verify
+from inference.services import prediction_recompute, version_verify
 
 
 class Command(RegistryCommand):
@@ -40,11 +39,9 @@ class Command(RegistryCommand):
             raise CommandError(
                 f"It has no output: {version} failed with `{stored.error}`. There is nothing to compare."
             )
-        model = loader.load(store().path(version.digest), digest=version.digest)
-        (text,) = model.predict([model.signature.row(stored.features)])
-        verdict = parity.verdict(stored.output, msgspec.json.decode(text), scale=model.manifest.parity.scale)
-        said = f"{verdict}: {version} says {text}"
-        if verdict == "different":
+        again = prediction_recompute(prediction=stored, in_store=store())
+        said = f"{again.verdict}: {version} says {again.text}"
+        if again.verdict == "different":
             raise CommandError(f"{said}, and {msgspec.json.encode(stored.output).decode()} is stored.")
         self.stdout.write(said)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from inference.engine.example import example as typical
 from inference.management.command import command_actor
 from inference.models import Device, Role, Scope, Version
 from inference.services import control_log_write, device_create, device_rotate
@@ -119,19 +119,5 @@ def example() -> dict[str, Any] | None:
     version = live.filter(endpoint__slug=PREFERRED).first() or live.order_by("endpoint__slug").first()
     if version is None:
         return None
-    reference = version.manifest["reference"]
-    inputs = version.manifest["signature"]["inputs"]
-    return {
-        "endpoint": version.endpoint.slug,
-        "features": {said["name"]: _typical(said, reference.get(said["name"], {})) for said in inputs},
-    }
-
-
-def _typical(said: dict[str, Any], reference: dict[str, Any]) -> float | int | str:
-    """A usual value of an input: its mean within its range, or its most frequent category."""
-    if said["dtype"] == "string":
-        counts = reference.get("categories") or {"": 0}
-        return max(counts, key=counts.__getitem__)
-    low, high = (said.get(name, default) for name, default in (("min", -math.inf), ("max", math.inf)))
-    value = min(max(float(f"{reference.get('mean') or 0.0:.4g}"), low), high)
-    return value if said["dtype"] == "float" else round(value)
+    features = typical(version.manifest["signature"], version.manifest["reference"])
+    return {"endpoint": version.endpoint.slug, "features": features}
