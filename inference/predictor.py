@@ -29,7 +29,7 @@ logger = structlog.get_logger(__name__)
 _FAST, _OFF = AuditPolicy.FAST.value, AuditPolicy.OFF.value
 
 ROOM = 4000
-"""Instances in flight a process, some MiB; fewer, and many busy sockets spend their time waiting (docs/decisions.md)."""
+"""Instances in flight a process, some MiB; with fewer, busy sockets spend their time waiting (docs/decisions.md)."""
 OVERLOADED_AT = 2 * ROOM
 """Where callers that can't be made to wait are refused instead."""
 RETRY_AFTER_MS = 1000
