@@ -12,10 +12,10 @@ class Caller:
     """Who a credential speaks for, and what it may do.
 
     `device` and `device_id` are None for a service's key; `service` is "" for a device's. `endpoints` are slugs,
-    None for all.
+    None for all. A person at the console has no credential: `credential_id` is None.
     """
 
-    credential_id: int
+    credential_id: int | None
     device_id: int | None
     device: str | None
     service: str

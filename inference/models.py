@@ -49,6 +49,7 @@ class Source(models.IntegerChoices):
     REST = 2
     OIP = 3
     BATCH = 4
+    CONSOLE = 5
 
 
 class Endpoint(models.Model):

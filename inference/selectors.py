@@ -3,20 +3,55 @@
 import datetime
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from inference import ids
 from inference.errors import NotFound, UnknownEndpoint, UnknownVersion
-from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Role, Version
+from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Rejection, Role, Version
 
 RECENT_S = 10
 """The window of live rates: short enough to be counted while thousands of predictions a second arrive."""
 
+MOST_VERSIONS = 100
+DEVICE_DAYS = 7
+"""How far back a device's latest prediction is looked for: a look-up in each day's partition."""
+REJECTED_HOURS = 24
+
 _TAG = re.compile(r"(?P<algorithm>[a-z0-9][a-z0-9_.-]*)-(?P<major>\d{1,9})\.(?P<minor>\d{1,9})\.(?P<patch>\d{1,9})")
+
+
+_LATEST = """
+SELECT asked.id, p.id, v.algorithm || '-' || v.major || '.' || v.minor || '.' || v.patch, e.slug
+FROM unnest(%s::bigint[]) AS asked (id)
+CROSS JOIN LATERAL (
+    SELECT id, version_id, endpoint_id FROM inference_prediction
+    WHERE device_id = asked.id AND id >= %s ORDER BY id DESC LIMIT 1
+) p
+JOIN inference_version v ON v.id = p.version_id
+JOIN inference_endpoint e ON e.id = p.endpoint_id
+"""
+_RATES = """
+SELECT device_id, count(*) FROM inference_prediction WHERE device_id = ANY(%s) AND id >= %s GROUP BY device_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceActivity:
+    """What a device did lately: its latest stored prediction's time, version and endpoint, None for none.
+
+    `predictions_per_s` is of the last `RECENT_S` seconds; `rejected` counts readings refused in `REJECTED_HOURS` hours.
+    """
+
+    seen_at: datetime.datetime | None
+    version: str | None
+    endpoint: str | None
+    predictions_per_s: float
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +90,15 @@ def version_get(*, endpoint: Endpoint, tag: str) -> Version:
     return version
 
 
+def version_list(*, endpoint: Endpoint) -> list[Version]:
+    """An endpoint's versions, by algorithm, the newest first, at most `MOST_VERSIONS`.
+
+    Of their manifests, which are long, only `metrics` and `runtime` are read.
+    """
+    brief = endpoint.versions.defer("manifest").annotate(metrics=F("manifest__metrics"), runtime=F("manifest__runtime"))
+    return list(brief[:MOST_VERSIONS])
+
+
 def device_get(*, name: str) -> Device:
     """The device of that name.
 
@@ -65,6 +109,31 @@ def device_get(*, name: str) -> Device:
     if device is None:
         raise NotFound(f"Device {name!r}")
     return device
+
+
+def device_activity(*, devices: Sequence[int]) -> dict[int, DeviceActivity]:
+    """What devices do, by their primary key; one that did nothing within `DEVICE_DAYS` days is left out."""
+    now = timezone.now()
+    rejected = Rejection.objects.filter(device__in=devices, hour__gte=now - datetime.timedelta(hours=REJECTED_HOURS))
+    refused = dict(rejected.order_by().values_list("device").annotate(Sum("count")))
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST, [list(devices), ids.floor(now - datetime.timedelta(days=DEVICE_DAYS))])
+        latest = {device: (ids.time_of(id_), tag, slug) for device, id_, tag, slug in cursor.fetchall()}
+        cursor.execute(_RATES, [list(devices), ids.floor(now - datetime.timedelta(seconds=RECENT_S))])
+        counts = dict(cursor.fetchall())
+    activity = {}
+    for device in latest.keys() | refused.keys():
+        seen_at, version, endpoint = latest.get(device, (None, None, None))
+        rate = counts.get(device, 0) / RECENT_S
+        activity[device] = DeviceActivity(seen_at, version, endpoint, rate, refused.get(device, 0))
+    return activity
+
+
+def device_rejections(*, device: Device) -> list[tuple[str, str, int]]:
+    """Endpoint, code and number of a device's refused readings in the last `REJECTED_HOURS` hours."""
+    since = timezone.now() - datetime.timedelta(hours=REJECTED_HOURS)
+    rows = Rejection.objects.filter(device=device, hour__gte=since).order_by("endpoint__slug", "code")
+    return list(rows.values_list("endpoint__slug", "code").annotate(Sum("count")))
 
 
 def credential_get(*, prefix: str) -> Credential:

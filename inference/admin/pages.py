@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from inference.admin.changes import LoggedAdmin
-from inference.models import Prediction
+from inference.models import Credential, Prediction
+from inference.services import Issued
 
 _ROW = (
     '<tr class="border-b border-base-200 dark:border-base-800">'
@@ -47,13 +51,42 @@ def table(values: Mapping[str, Any]) -> SafeString:
 def answer(prediction: Prediction) -> str:
     """What was answered, in a few words: `fault 0.920`, `12.5`, `anomaly 0.130`, or the error's code."""
     output = prediction.output
-    if not isinstance(output, dict):
-        return prediction.error or "-"
+    return said(output) if isinstance(output, dict) else prediction.error or "-"
+
+
+def said(output: dict[str, Any]) -> str:
+    """An output in a few words."""
     if "scores" in output:
         return f"{output['label']} {output['scores'][output['label']]:.3f}"
     if "value" in output:
         return f"{output['value']:.7g}"
     return f"{output['label']} {output['score']:.3f}"
+
+
+def issued_page(request: HttpRequest, issued: Issued) -> TemplateResponse:
+    """A new token, on a page of its own: a message would be kept in a cookie or a session first."""
+    device = issued.credential.device
+    context = admin.site.each_context(request) | {
+        "title": "Keep this credential",
+        "token": issued.token,
+        "credential": issued.credential,
+        "device": device,
+        "opts": Credential._meta,
+    }
+    return TemplateResponse(
+        request,
+        "admin/inference/credential/issued.html",
+        context,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def state_of(credential: Credential) -> str:
+    """Whether a credential is accepted: `good`, `expired` or `revoked`."""
+    if credential.revoked_at is not None:
+        return "revoked"
+    over = credential.expires_at is not None and credential.expires_at <= timezone.now()
+    return "expired" if over else "good"
 
 
 def _cell(value: Any) -> Any:

@@ -2,13 +2,21 @@
 
 import datetime
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models.fields.json import KT
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from psycopg.errors import QueryCanceled
 from unfold import paginator as unfold_paginator
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -20,9 +28,12 @@ from unfold.decorators import display
 
 from inference import ids
 from inference.admin.pages import ShownAdmin, answer, table
-from inference.models import Prediction, Rejection
+from inference.models import Endpoint, Prediction, Rejection
 
 DEFAULT_HOURS = 7 * 24
+RANGE = ("from", "until")
+LIST_TIMEOUT_MS = 5000
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 SHOWN_AT_MOST = 10_000
 """Rows one can page through; older ones are found by a filter."""
 
@@ -48,20 +59,79 @@ class SinceFilter(DropdownFilter):
         return [("1", "the last hour"), ("24", "the last day"), ("720", "the last 30 days"), ("9600", "400 days")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> QuerySet[Prediction]:
-        """Predictions of the span."""
+        """Predictions of the span, unless two times bound it."""
+        if any(_moment(request.GET.get(name, "")) for name in RANGE):
+            return queryset
         value = self.value() or ""
         hours = int(value) if value.isdecimal() and len(value) < 6 else DEFAULT_HOURS
         return queryset.filter(pk__gte=ids.floor(timezone.now() - datetime.timedelta(hours=hours)))
+
+
+class RangeFilter(admin.ListFilter):
+    """Bounds a list of predictions by two times in UTC, instead of by a span up to now."""
+
+    title = "time from and until"
+    template = "console/filter_range.html"
+
+    def __init__(
+        self, request: HttpRequest, params: dict[str, Any], model: type[Prediction], model_admin: admin.ModelAdmin
+    ) -> None:
+        super().__init__(request, params, model, model_admin)
+        for name in RANGE:
+            if name in params:
+                self.used_parameters[name] = params.pop(name)[-1]
+
+    def expected_parameters(self) -> list[str]:
+        """What it reads of the address."""
+        return list(RANGE)
+
+    def has_output(self) -> bool:
+        """Always shown."""
+        return True
+
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, str]]:
+        """What was said."""
+        yield {name: self.used_parameters.get(name, "") for name in RANGE}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> QuerySet[Prediction]:
+        """Predictions between the two. Without a beginning it reads `DEFAULT_HOURS` hours up to the end."""
+        begin, end = (_moment(self.used_parameters.get(name, "")) for name in RANGE)
+        if end is not None:
+            queryset = queryset.filter(pk__lt=ids.floor(end))
+            begin = begin or max(end - datetime.timedelta(hours=DEFAULT_HOURS), _EPOCH)
+        return queryset if begin is None else queryset.filter(pk__gte=ids.floor(begin))
+
+
+class LabelFilter(DropdownFilter):
+    """Predictions that answered a label."""
+
+    title = "label"
+    parameter_name = "label"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """The labels of all endpoints."""
+        labels: set[str] = set()
+        for output in Endpoint.objects.values_list("signature__output", flat=True):
+            labels |= {"anomaly", "normal"} if output["kind"] == "anomaly" else set(output.get("labels") or ())
+        return [(label, label) for label in sorted(labels)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> QuerySet[Prediction]:
+        """Predictions with that label."""
+        return queryset.alias(label=KT("output__label")).filter(label=self.value()) if self.value() else queryset
 
 
 @admin.register(Prediction)
 class PredictionAdmin(ShownAdmin):
     """Predictions, the newest first."""
 
+    change_form_outer_before_template = "console/recompute.html"
+
     list_display = ["predicted", "endpoint", "holder", "tag", "answered", "source"]
     list_display_links = ["predicted"]
     list_filter = [
         SinceFilter,
+        RangeFilter,
+        LabelFilter,
         ("endpoint", RelatedDropdownFilter),
         ("version", RelatedDropdownFilter),
         ("device", AutocompleteSelectFilter),
@@ -77,13 +147,13 @@ class PredictionAdmin(ShownAdmin):
     fields = [
         "id",
         "predicted",
-        "endpoint",
-        "version",
+        "asked",
         "answered",
         "output_by_name",
         "features_by_name",
         "warnings",
         "error",
+        "digests",
         "device",
         "credential",
         "source",
@@ -99,6 +169,19 @@ class PredictionAdmin(ShownAdmin):
         """Predictions with what they refer to, without manifests."""
         related = super().get_queryset(request).select_related("endpoint", "version__endpoint", "device")
         return related.defer("endpoint__signature", "version__manifest", "version__endpoint__signature")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, or advice when what was asked for takes too long: a label has no index."""
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", [LIST_TIMEOUT_MS])
+                return super().changelist_view(request, extra_context)
+        except OperationalError as error:
+            narrow = f"{request.path}?since_hours=1"
+            if not isinstance(error.__cause__, QueryCanceled) or request.get_full_path() == narrow:
+                raise
+        messages.warning(request, "That took too long. Here is the last hour; choose an endpoint or a shorter time.")
+        return HttpResponseRedirect(narrow)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Prediction], search_term: str
@@ -136,14 +219,48 @@ class PredictionAdmin(ShownAdmin):
         """All of the output."""
         return table(prediction.output or {})
 
+    @display(description="Asked")
+    def asked(self, prediction: Prediction) -> SafeString:
+        """The endpoint and the version, each leading to its page."""
+        slug, tag = prediction.endpoint.slug, prediction.version.tag
+        link = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
+        pages = reverse("console:endpoint", args=[slug]), reverse("console:version", args=[slug, tag])
+        return format_html(f"{link}/{link}", pages[0], slug, pages[1], tag)
+
+    @display(description="Made from")
+    def digests(self, prediction: Prediction) -> SafeString:
+        """What answered, to the last byte: manifest, files, data and code."""
+        version, manifest = prediction.version, prediction.version.manifest
+        made = {part: _sha256(manifest.get(part, {})) for part in ("files", "data", "code")}
+        return table({"manifest": version.digest} | made)
+
     @display(description="Features")
     def features_by_name(self, prediction: Prediction) -> SafeString:
         """The stored values under the names their version gives them."""
         inputs: list[dict[str, Any]] = prediction.version.manifest.get("signature", {}).get("inputs", [])
-        labels = [f"{one['name']} ({one['unit']})" if one.get("unit") else one["name"] for one in inputs]
+        labels = [
+            f"{one['name']} ({one['unit']})" if one.get("unit") not in (None, "1") else one["name"] for one in inputs
+        ]
         if len(labels) != len(prediction.features):
             labels = [str(position) for position in range(len(prediction.features))]
         return table(dict(zip(labels, prediction.features, strict=True)))
+
+
+def _sha256(listed: dict[str, Any]) -> dict[str, str]:
+    """Digests by name, of a manifest's list of files with or without their sizes."""
+    return {name: one["sha256"] if isinstance(one, dict) else one for name, one in listed.items()}
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    """A time as a browser's field writes it, taken as UTC; None for what is no time."""
+    try:
+        said = parse_datetime(text)
+    except ValueError:
+        return None
+    if said is None:
+        return None
+    said = said.replace(tzinfo=datetime.UTC) if said.tzinfo is None else said
+    return said if said >= _EPOCH else None
 
 
 @admin.register(Rejection)

@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -15,7 +17,8 @@ from inference.models import Deployment, Endpoint, Role, Version
 class EndpointAdmin(KeptAdmin):
     """Endpoints. What `endpoint.toml` says is shown; who owns one, and whether it answers, is decided here."""
 
-    list_display = ["slug", "name", "champion", "audit", "owner", "retired_at"]
+    list_display = ["page", "name", "champion", "audit", "owner", "retired_at"]
+    list_display_links = None
     search_fields = ["slug", "name"]
     fields = [
         "slug",
@@ -41,6 +44,12 @@ class EndpointAdmin(KeptAdmin):
         champions = Deployment.objects.filter(role=Role.CHAMPION, ended_at=None).select_related("version")
         prefetch = Prefetch("deployments", queryset=champions, to_attr="champions")
         return super().get_queryset(request).select_related("owner").prefetch_related(prefetch)
+
+    @display(description="Endpoint", ordering="slug")
+    def page(self, endpoint: Endpoint) -> SafeString:
+        """Its slug, which leads to its page."""
+        link = reverse("console:endpoint", args=[endpoint.slug])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', link, endpoint.slug)
 
     @display(description="Champion")
     def champion(self, endpoint: Endpoint) -> str:

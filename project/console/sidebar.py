@@ -42,9 +42,12 @@ def favicon(request: HttpRequest) -> str:
 
 
 def _page(app: str, title: str, icon: str, model: str) -> dict[str, Any]:
+    # The console's own pages of endpoints and devices stand beside Django's.
+    paths = (f"/{app}/{model}/", f"/{model}s/")
     return {
         "title": title,
         "icon": icon,
+        "active": lambda request: request.path.startswith(paths),
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
         "permission": _may_view(f"{app}.view_{model}"),
     }

@@ -68,7 +68,7 @@ def test_credentials_are_revoked_and_not_deleted(browser, db):
 
 
 def test_devices_are_added_disabled_and_enabled(browser, db):
-    browser.post("/inference/device/add/", {"name": "pump-7"})
+    browser.post("/inference/device/add/", {"name": "pump-7", "scopes": ["predict"]})
     device = Device.objects.get(name="pump-7")
     for action, disabled in (("disable", True), ("enable", False)):
         browser.post("/inference/device/", {"action": action, "_selected_action": device.pk})

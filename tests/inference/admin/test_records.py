@@ -90,7 +90,7 @@ def test_a_strange_time_filter_shows_the_last_days(browser, predict, since):
 def test_one_prediction_is_shown_with_its_features_by_name(browser, predict):
     stored = predict(client_id="x9", warnings=["clock_suspect"])
     page = _page(browser, f"{LIST}{stored.pk}/change/")
-    for shown in ("<th", ">a</th>", ">b</th>", "1.5", "2.25", "3.75", "x9", "clock_suspect", "flow/line-1.0.0"):
+    for shown in ("<th", ">a</th>", ">b</th>", "1.5", "2.25", "3.75", "x9", "clock_suspect", ">line-1.0.0<"):
         assert shown in page
 
 
@@ -128,3 +128,74 @@ def test_refusals_are_shown_by_hour(browser, flow):
     page = _page(browser, "/inference/rejection/")
     assert "out_of_range" in page
     assert "17" in page
+
+
+def test_a_label_narrows_the_list(browser, predict, flow):
+    flow.signature = {"inputs": [], "output": {"kind": "classification", "labels": ["normal", "fault"]}}
+    flow.save()
+    fault = predict(output={"label": "fault", "scores": {"fault": 0.9, "normal": 0.1}})
+    normal = predict(output={"label": "normal", "scores": {"fault": 0.1, "normal": 0.9}})
+    failed = predict(output=None, error="model_error")
+    page = _page(browser, f"{LIST}?label=fault")
+    assert str(fault.pk) in page
+    assert str(normal.pk) not in page
+    assert str(failed.pk) not in page
+    assert "label=normal" in page or 'value="normal"' in page
+
+
+def test_two_times_bound_the_list_and_the_query(browser, predict):
+    day = datetime.timedelta(days=1)
+    old, older, new = predict(ago=20 * day), predict(ago=22 * day), predict()
+    begin, end = (f"{timezone.now() - ago * day:%Y-%m-%dT%H:%M}" for ago in (21, 19))
+    with CaptureQueriesContext(connection) as queries:
+        page = _page(browser, f"{LIST}?from={begin}&until={end}")
+    assert str(old.pk) in page
+    assert str(older.pk) not in page
+    assert str(new.pk) not in page
+    (read,) = [query["sql"] for query in queries if '"inference_prediction"' in query["sql"]]
+    assert '"id" >=' in read
+    assert '"id" <' in read
+    only_end = _page(browser, f"{LIST}?until={end}")
+    assert str(old.pk) in only_end
+    assert str(new.pk) not in only_end
+
+
+@pytest.mark.parametrize("query", ["from=x", "until=2026-13-45T99:99", "from=0001-01-01T00:00", "from=&until="])
+def test_a_strange_time_bounds_nothing(browser, predict, query):
+    assert str(predict().pk) in _page(browser, f"{LIST}?{query}")
+
+
+def test_a_question_that_takes_too_long_is_answered_by_the_last_hour(browser, predict, monkeypatch):
+    from inference.admin import records
+
+    stored = predict()
+    monkeypatch.setattr(records, "LIST_TIMEOUT_MS", 100)
+    slow = "SELECT pg_sleep(0.3)"
+    monkeypatch.setattr(
+        records.PredictionAdmin,
+        "get_changelist_instance",
+        lambda self, request: (
+            connection.cursor().execute(slow)
+            if "label" in request.GET
+            else super(records.PredictionAdmin, self).get_changelist_instance(request)
+        ),
+    )
+    answer = browser.get(f"{LIST}?label=fault", follow=True)
+    assert answer.redirect_chain == [(f"{LIST}?since_hours=1", 302)]
+    page = answer.content.decode()
+    assert "took too long" in page
+    assert str(stored.pk) in page
+
+
+def test_one_prediction_is_shown_with_the_digests_of_what_made_it(browser, predict):
+    stored = predict()
+    page = _page(browser, f"{LIST}{stored.pk}/change/")
+    manifest = stored.version.manifest
+    for digest in (
+        stored.version.digest,
+        manifest["files"]["model.onnx"]["sha256"],
+        manifest["data"]["rows.csv"]["sha256"],
+        manifest["code"]["algorithm.py"],
+        "/endpoints/flow/versions/line-1.0.0/",
+    ):
+        assert digest in page
