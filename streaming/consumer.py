@@ -22,6 +22,7 @@ from inference.models import AuditPolicy, Source
 from inference.predictor import Predictor
 from streaming import denial, errors, handshake
 from streaming.errors import Close
+from streaming.feedback import FeedbackLine
 from streaming.handshake import Handshake
 from streaming.session import Served, Session, Slot
 from streaming.sockets import OpenSockets
@@ -88,10 +89,13 @@ class DeviceSocket:
             served=Served(self._version.tag, self._version.signature),
             coalesce=asked.coalesce,
             short_hello=asked.short_hello,
+            packed=asked.subprotocol == handshake.MSGPACK,
         )
+        self._frame_key = "bytes" if asked.subprotocol == handshake.MSGPACK else "text"
         self._loop = asyncio.get_running_loop()
         self._to_write = asyncio.Event()
         self._to_read = asyncio.Event()
+        self._feedback = FeedbackLine(predictor.database, asked.caller, self._session, self._to_write.set)
         self._task = asyncio.current_task()
         self._writer: asyncio.Task[None] | None = None
         self._sending_since_s: float | None = None
@@ -126,6 +130,7 @@ class DeviceSocket:
             self._gone = True
             self._to_write.set()
             await self._writer
+            await self._feedback.finish()
 
     # ---- Reading ----------------------------------------------------------------------------------------------------
 
@@ -154,8 +159,10 @@ class DeviceSocket:
                 self._count_rejected()
             if slot is None:
                 self._to_write.set()
-            else:
+            elif slot.truth is None:
                 self._submit(slot)
+            else:
+                self._feedback.add(slot)
 
     async def _until_readable(self) -> bool:
         """Wait for half of the window. A session that ends is read on for its client's close frame only."""
@@ -234,14 +241,14 @@ class DeviceSocket:
 
     async def _send_all(self) -> Close:
         """Send frames as they become ready; what closes the socket once the last one is sent."""
-        session, to_write, send = self._session, self._to_write, self._send
+        session, to_write, send, key = self._session, self._to_write, self._send, self._frame_key
         while not self._gone:
             await to_write.wait()
             to_write.clear()
-            if texts := session.frames_to_send():
+            if frames := session.frames_to_send():
                 self._sending_since_s = self._loop.time()
-                for text in texts:
-                    await send({"type": "websocket.send", "text": text})
+                for frame in frames:
+                    await send({"type": "websocket.send", key: frame})
                 self._sending_since_s = None
             if session.finished:
                 break

@@ -15,7 +15,9 @@ from inference.engine.errors import ForetellError, ModelUnavailable
 from inference.errors import TokenInUrl, UnknownEndpoint
 from inference.predictor import Predictor
 
-SUBPROTOCOL = "foretell.v1.json"
+JSON = "foretell.v1.json"
+MSGPACK = "foretell.v1.msgpack"
+SPOKEN = (JSON, MSGPACK)
 BEARER_SUBPROTOCOL = "foretell.bearer."
 MAX_EPOCH = 64
 MAX_PARAMETERS = 32
@@ -39,9 +41,9 @@ class BadSubprotocol(ForetellError):
     code = "bad_subprotocol"
 
     def __init__(self, offered: Iterable[str]) -> None:
-        self.supported = [SUBPROTOCOL]
+        self.supported = list(SPOKEN)
         shown = ", ".join(offered)[:200] or "none beside the credential"
-        super().__init__(f"Expected the subprotocol {SUBPROTOCOL}, or none; offered: {shown}.")
+        super().__init__(f"Expected the subprotocol {' or '.join(SPOKEN)}, or none; offered: {shown}.")
 
 
 class BadEpoch(ForetellError):
@@ -110,11 +112,13 @@ async def _caller(authorization: bytes | None, offered: Sequence[str], credentia
 
 
 def _subprotocol(offered: Sequence[str]) -> str | None:
+    """The first in the client's order that is spoken here; None, which means JSON, when none is offered."""
     if not offered:
         return None
-    if SUBPROTOCOL not in offered:
+    spoken = next((one for one in offered if one in SPOKEN), None)
+    if spoken is None:
         raise BadSubprotocol(one for one in offered if not one.startswith(BEARER_SUBPROTOCOL))
-    return SUBPROTOCOL
+    return spoken
 
 
 def _query(text: str) -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""What the server sends in the stream protocol, version 1, as JSON text. No I/O."""
+"""What the server sends in the stream protocol, version 1, as JSON text. No I/O.
+
+An output is JSON text already, the very text that is stored; a MessagePack session packs the finished frames.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from inference.engine.errors import ForetellError
 from inference.engine.instances import Instance
 from inference.engine.signature import Signature
-from streaming.frames import Refused
+from streaming.messages import Refused
 
 
 def hello(
@@ -65,15 +67,9 @@ def error(refused: Refused) -> str:
     return _text(said)
 
 
-def refusal(reason: ForetellError, seq: int | None = None) -> Refused:
-    """An error of ours as what its frame says."""
-    return Refused(
-        reason.code,
-        str(reason),
-        seq=seq,
-        retryable=reason.retryable,
-        retry_after_ms=getattr(reason, "retry_after_ms", None),
-    )
+def feedback(prediction: str, duplicate: bool) -> str:
+    """The answer to feedback that is committed. `duplicate`: it was said before in these words."""
+    return _text({"type": "feedback", "prediction": prediction, "stored": True, "duplicate": duplicate})
 
 
 def event(name: str, **facts: object) -> str:
@@ -88,3 +84,12 @@ def pong(n: int | None) -> str:
 
 def _text(said: object) -> str:
     return msgspec.json.encode(said).decode()
+
+
+def packed(text: str) -> bytes:
+    """A frame as MessagePack: the same values under the same names."""
+    return _pack(_read(text))
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_read = msgspec.json.Decoder().decode

@@ -9,13 +9,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from inference.engine.errors import ForetellError
 from inference.engine.instances import Instance
 from inference.engine.signature import Signature
-from streaming import errors, frames, replies
+from inference.truth import Truth
+from streaming import errors, messages, replies
 from streaming.errors import Close
-from streaming.frames import Decoder, Ping, Readings, Refused
+from streaming.frames import Decoder
+from streaming.messages import Ping, Readings, Refused
+from streaming.packed import PackedDecoder
 
 WINDOW = 64
 FRAME_BYTES = 65536
@@ -24,6 +28,14 @@ MAX_FAULTS = 20
 FAULTS_WITHIN_S = 60.0
 COALESCED = 256
 """Answers in one `predictions` frame of a coalescing session, at most."""
+
+
+@lru_cache(maxsize=64)
+def _decoder(
+    kind: type[Decoder] | type[PackedDecoder], signature: Signature, clock: Callable[[], float]
+) -> Decoder | PackedDecoder:
+    """One for all sessions of a signature: the types it compiles take 10 KiB."""
+    return kind(signature, clock)
 
 
 class State(enum.Enum):
@@ -43,15 +55,19 @@ class Served:
 
 
 class Slot:
-    """The place of one message in the order of answers. It holds the answer's frames once they are known."""
+    """The place of one message in the order of answers. It holds the answer's frames once they are known.
 
-    __slots__ = ("batch", "frames", "instances", "items")
+    `truth` is what the message tells of a prediction, when it is feedback; it has no instances then.
+    """
+
+    __slots__ = ("batch", "frames", "instances", "items", "truth")
 
     def __init__(self, instances: Sequence[Instance] = (), items: Sequence[Instance | Refused] | None = None) -> None:
         self.instances = instances
         self.items = items
         self.frames: list[str] | None = None
         self.batch = items is not None
+        self.truth: Truth | None = None
 
 
 class Session:
@@ -66,6 +82,7 @@ class Session:
         served: Served,
         coalesce: bool = False,
         short_hello: bool = False,
+        packed: bool = False,
         window: int = WINDOW,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -75,6 +92,7 @@ class Session:
         Args:
             coalesce: put several answers into one frame where they are ready together.
             short_hello: leave inputs and outputs out of `hello`.
+            packed: speak MessagePack in binary frames, instead of JSON in text frames.
             window: how many messages may be unanswered before reading stops.
             clock: Unix seconds.
             monotonic: seconds that never jump.
@@ -91,7 +109,9 @@ class Session:
         self._monotonic = monotonic
         self._slots: deque[Slot] = deque()
         self._faults: deque[float] = deque()
-        self._decoder = Decoder(served.signature, clock)
+        self._packed = packed
+        self._frame_type: type[str | bytes] = bytes if packed else str
+        self._decode = self._decoder_of(served.signature)
         self._urgent = [
             replies.hello(
                 session=session_id,
@@ -102,7 +122,7 @@ class Session:
                 limits={
                     "window": window,
                     "frame_bytes": FRAME_BYTES,
-                    "items": frames.MAX_ITEMS,
+                    "items": messages.MAX_ITEMS,
                     "heartbeat_s": HEARTBEAT_S,
                 },
                 short=short_hello,
@@ -130,16 +150,13 @@ class Session:
         """Take one frame.
 
         Returns:
-            The slot whose instances want predictions; None when the frame is answered already.
+            The slot whose instances want predictions, or whose truth wants to be stored; None when the frame is
+            answered already.
         """
-        if isinstance(frame, bytes):
-            if not frame:
-                self._refuse(Refused("empty_frame", "Expected a JSON object; the frame was empty."))
-                return None
-            detail = "This session speaks JSON in text frames; a binary frame came. Send text."
-            self._end(Refused("unsupported_frame", detail), Close(errors.UNSUPPORTED_DATA, "unsupported_frame"))
+        if type(frame) is not self._frame_type:
+            self._refuse_kind(frame)
             return None
-        message = self._decoder.decode(frame)
+        message = self._decode(frame)
         if type(message) is Instance:
             slot = Slot((message,))
             self._slots.append(slot)
@@ -149,12 +166,29 @@ class Session:
         elif isinstance(message, Ping):
             self._answered(replies.pong(message.n))
             return None
+        elif isinstance(message, Truth):
+            slot = Slot()
+            slot.truth = message
+            slot.batch = True
         else:
             assert isinstance(message, Refused)
             self._refuse(message)
             return None
         self._slots.append(slot)
         return slot if slot.frames is None else None
+
+    def _decoder_of(self, signature: Signature) -> Callable[..., messages.Message]:
+        """What decodes a client's frames, as the session's subprotocol says."""
+        return _decoder(PackedDecoder if self._packed else Decoder, signature, self._clock).decode
+
+    def _refuse_kind(self, frame: str | bytes) -> None:
+        """Refuse a binary frame in a JSON session, or a text frame in a MessagePack one."""
+        if not frame:
+            self._refuse(Refused("empty_frame", "Expected an object; the frame was empty."))
+            return
+        spoken, came = ("MessagePack in binary", "a text") if self._packed else ("JSON in text", "a binary")
+        detail = f"This session speaks {spoken} frames; {came} frame came. The subprotocol decides."
+        self._end(Refused("unsupported_frame", detail), Close(errors.UNSUPPORTED_DATA, "unsupported_frame"))
 
     def _batch(self, message: Readings) -> Slot:
         slot = Slot([item for item in message.items if type(item) is Instance], message.items)
@@ -174,7 +208,7 @@ class Session:
     def _count(self, refused: Refused) -> None:
         """Count a refusal for the record, and a protocol fault towards the limit."""
         self.rejected.append(refused.code)
-        if refused.code not in frames.FAULTS:
+        if refused.code not in messages.FAULTS:
             return
         now = self._monotonic()
         self._faults.append(now)
@@ -198,14 +232,22 @@ class Session:
         texts = [
             replies.prediction(id_, outcome, version, stored, instance)
             if isinstance(outcome, str)
-            else replies.error(replies.refusal(outcome, instance.seq))
+            else replies.error(messages.refusal(outcome, instance.seq))
             for id_, outcome, instance in zip(ids, outcomes, slot.instances, strict=True)
         ]
         self._fill(slot, texts)
 
     def refuse(self, slot: Slot, error: ForetellError) -> None:
-        """Fill a slot whose instances could not be predicted or stored."""
-        self._fill(slot, [replies.error(replies.refusal(error, instance.seq)) for instance in slot.instances])
+        """Fill a slot whose instances, or whose truth, could not be served."""
+        if slot.truth is not None:
+            slot.frames = [replies.error(messages.refusal(error))]
+            return
+        self._fill(slot, [replies.error(messages.refusal(error, instance.seq)) for instance in slot.instances])
+
+    def told(self, slot: Slot, duplicate: bool) -> None:
+        """Fill a slot of feedback that is committed."""
+        assert slot.truth is not None
+        slot.frames = [replies.feedback(str(slot.truth.prediction), duplicate)]
 
     def _fill(self, slot: Slot, texts: list[str]) -> None:
         if slot.items is None:
@@ -233,7 +275,7 @@ class Session:
             return
         before, self.served = self.served, served
         if served.signature.digest != before.signature.digest:
-            self._decoder = Decoder(served.signature, self._clock)
+            self._decode = self._decoder_of(served.signature)
             described = served.signature.to_dict()
             facts = {
                 "signature": served.signature.digest,
@@ -269,7 +311,7 @@ class Session:
 
     def end(self, error: ForetellError) -> None:
         """Tell the client why and close, at once: what is unanswered stays so."""
-        self._end(replies.refusal(error), errors.close_of(error))
+        self._end(messages.refusal(error), errors.close_of(error))
 
     def _end(self, refused: Refused | None, close: Close) -> None:
         if self.state is State.ENDING and self.close is not None and self.close.code != errors.SERVICE_RESTART:
@@ -288,8 +330,12 @@ class Session:
         """Whether the close frame is what is left to send."""
         return self.close is not None and not self._slots and not self._urgent
 
-    def frames_to_send(self) -> list[str]:
-        """Take the frames that may leave now, in order."""
+    def frames_to_send(self) -> Sequence[str | bytes]:
+        """Take the frames that may leave now, in order: text in a JSON session, bytes in a MessagePack one."""
+        texts = self._texts_to_send()
+        return [replies.packed(text) for text in texts] if self._packed else texts
+
+    def _texts_to_send(self) -> list[str]:
         out, self._urgent = self._urgent, []
         slots = self._slots
         if not self._coalesce:

@@ -3,17 +3,21 @@
 import datetime
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.engine.instances import Instance
-from streaming.frames import Decoder, Ping, Readings, Refused
+from inference.truth import Truth
+from streaming.frames import Decoder
+from streaming.messages import Ping, Readings, Refused
 from tests.inference.engine.signatures import MIXED, NUMERIC, signatures, values
 
 NOW = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
 DECODER = Decoder(NUMERIC, lambda: NOW.timestamp())
+ID = "0198c0de-0000-7000-8000-000000000000"
 GOOD: dict[str, Any] = {"s0": 1, "s1": 2.5, "s2": -3}
 
 
@@ -125,6 +129,13 @@ def test_a_lenient_range_warns() -> None:
         ('{"type":"readings","items":[' + "1," * 256 + "1]}", "too_many_rows"),
         ('{"type":"readings","items":[{"features":[1,2,3]}],"x":1}', "unknown_field"),
         ('{"type":"ping","n":"x"}', "wrong_type"),
+        ('{"type":"feedback","value":1}', "wrong_type"),
+        ('{"type":"feedback","prediction":"x","value":1}', "not_found"),
+        (f'{{"type":"feedback","prediction":"{ID}"}}', "bad_label"),
+        (f'{{"type":"feedback","prediction":"{ID}","value":true}}', "bad_label"),
+        (f'{{"type":"feedback","prediction":"{ID}","value":1e999}}', "not_finite"),
+        (f'{{"type":"feedback","prediction":"{ID}","value":1,"ts":"x"}}', "bad_timestamp"),
+        (f'{{"type":"feedback","prediction":"{ID}","value":1,"seq":1}}', "unknown_field"),
     ],
 )
 def test_what_can_not_be_served_has_its_code(text: str, code: str) -> None:
@@ -153,6 +164,11 @@ def test_a_bad_item_stands_in_its_place() -> None:
 def test_a_ping_is_a_ping() -> None:
     assert decode(type="ping", n=4) == Ping(4)
     assert decode(type="ping") == Ping(None)
+
+
+def test_feedback_is_a_truth_told() -> None:
+    message = decode(type="feedback", prediction=ID, value="fault", ts=NOW.isoformat())
+    assert message == Truth(UUID(ID), "fault", NOW)
 
 
 @given(st.text())

@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.engine.errors import ModelError
-from inference.errors import AuditUnavailable, TokenRevoked
+from inference.errors import AuditUnavailable, InsufficientScope, TokenRevoked
 from streaming.session import Served, Session, Slot, State
 from tests.inference.engine.signatures import MIXED, NUMERIC
 
@@ -305,3 +306,105 @@ def test_an_empty_binary_frame_is_an_empty_frame() -> None:
     one.receive(b"")
     assert sent(one)[0]["code"] == "empty_frame"
     assert one.readable
+
+
+# ---- Feedback -------------------------------------------------------------------------------------------------------
+
+PREDICTION = "0198c0de-0000-7000-8000-000000000000"
+FEEDBACK = json.dumps({"type": "feedback", "prediction": PREDICTION, "value": 1.5})
+
+
+def test_feedback_takes_its_turn_in_the_order_of_answers() -> None:
+    one = opened()
+    first = ask(one)
+    told = ask(one, FEEDBACK)
+    assert told.truth is not None
+    assert (str(told.truth.prediction), told.truth.value) == (PREDICTION, 1.5)
+    one.told(told, duplicate=False)
+    assert sent(one) == []
+    answer(one, first, 1)
+    assert [frame["type"] for frame in sent(one)] == ["prediction", "feedback"]
+
+
+def test_feedback_is_answered_by_whether_it_was_said_before() -> None:
+    one = opened()
+    slot = ask(one, FEEDBACK)
+    one.told(slot, duplicate=True)
+    assert sent(one) == [{"type": "feedback", "prediction": PREDICTION, "stored": True, "duplicate": True}]
+
+
+def test_feedback_that_can_not_be_stored_is_refused_and_the_socket_stays_open() -> None:
+    one = opened()
+    slot = ask(one, FEEDBACK)
+    one.refuse(slot, InsufficientScope("feedback"))
+    (frame,) = sent(one)
+    assert (frame["type"], frame["code"]) == ("error", "insufficient_scope")
+    assert one.readable
+
+
+def test_feedback_takes_a_place_in_the_window() -> None:
+    one = opened(window=1)
+    slot = ask(one, FEEDBACK)
+    assert not one.readable
+    one.told(slot, duplicate=False)
+    sent(one)
+    assert one.readable
+
+
+def test_feedback_is_not_joined_with_predictions() -> None:
+    one = opened(coalesce=True)
+    slots = [ask(one), ask(one), ask(one, FEEDBACK), ask(one)]
+    for value in (0, 1, 3):
+        answer(one, slots[value], value)
+    one.told(slots[2], duplicate=False)
+    assert [frame["type"] for frame in sent(one)] == ["predictions", "feedback", "prediction"]
+
+
+# ---- MessagePack ----------------------------------------------------------------------------------------------------
+
+
+def frames(one: Session) -> list[dict[str, Any]]:
+    """What a MessagePack session sends."""
+    out = one.frames_to_send()
+    assert all(isinstance(frame, bytes) for frame in out)
+    return [msgspec.msgpack.decode(frame) for frame in out]
+
+
+def test_a_messagepack_session_says_the_same_in_binary_frames() -> None:
+    text, binary = session(), session(packed=True)
+    assert sent(text) == frames(binary)
+    message = {"features": [1, 2, 3], "seq": 4, "id": "é"}
+    slots = [ask(text, json.dumps(message)), binary.receive(msgspec.msgpack.encode(message))]
+    for one, slot in zip((text, binary), slots, strict=True):
+        assert slot is not None
+        answer(one, slot, 0.1)
+        one.serve(Served("ridge-2.0.0", MIXED))
+    assert sent(text) == frames(binary)
+    assert binary.receive(msgspec.msgpack.encode({"features": [1, 2, 3]})) is None
+    assert frames(binary)[0]["code"] == "wrong_shape"
+
+
+def test_a_text_frame_ends_a_messagepack_session_with_1003() -> None:
+    one = session(packed=True)
+    one.receive(READING)
+    assert frames(one)[-1]["code"] == "unsupported_frame"
+    assert one.close is not None
+    assert one.close.code == 1003
+
+
+def test_empty_frames_of_either_kind_are_empty_frames() -> None:
+    one = session(packed=True)
+    frames(one)
+    for empty in (b"", ""):
+        one.receive(empty)
+        assert frames(one)[0]["code"] == "empty_frame"
+    assert one.readable
+
+
+def test_twenty_frames_that_are_no_messagepack_close_with_1008() -> None:
+    one = session(packed=True)
+    for _ in range(20):
+        one.receive(b"\xc1")
+    assert frames(one)[-1]["code"] == "too_many_errors"
+    assert one.close is not None
+    assert one.close.code == 1008
