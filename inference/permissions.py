@@ -8,22 +8,26 @@ from typing import Protocol
 
 from django.db import migrations
 
-from inference.models import Endpoint
+from inference.models import Endpoint, Note
 
 VIEWER, OPERATOR, DATA_SCIENTIST, ADMIN = "viewer", "operator", "data scientist", "admin"
 
 DEPLOY = "inference.deploy_version"
 TRY = "inference.try_endpoint"
+ADD_NOTE = "inference.add_note"
+DELETE_NOTE = "inference.delete_note"
 EVERY_ENDPOINT = "inference.manage_every_endpoint"
 """Not bound by ownership; also needed to give a credential the scope `admin`."""
 
 _LOOKS = frozenset(
     f"inference.view_{model}"
-    for model in ("endpoint", "version", "deployment", "device", "prediction", "feedback", "rejection")
+    for model in ("endpoint", "version", "deployment", "device", "prediction", "feedback", "rejection", "note")
 )
 _OPERATES = frozenset(
     {
         TRY,
+        ADD_NOTE,
+        "auth.view_user",
         "inference.add_device",
         "inference.change_device",
         "inference.view_credential",
@@ -36,7 +40,7 @@ _GOVERNS = frozenset(
         EVERY_ENDPOINT,
         "inference.change_endpoint",
         "inference.view_controllog",
-        "auth.view_user",
+        DELETE_NOTE,
         "auth.add_user",
         "auth.change_user",
         "auth.view_group",
@@ -46,7 +50,7 @@ _GOVERNS = frozenset(
 GROUPS: dict[str, frozenset[str]] = {
     VIEWER: _LOOKS,
     OPERATOR: _LOOKS | _OPERATES,
-    DATA_SCIENTIST: _LOOKS | {TRY, DEPLOY},
+    DATA_SCIENTIST: _LOOKS | {TRY, DEPLOY, ADD_NOTE},
     ADMIN: _LOOKS | _OPERATES | _GOVERNS | {DEPLOY},
 }
 """Each group's permissions, as `app.codename`. Migrations seed them; a test holds both equal."""
@@ -69,6 +73,11 @@ def may_act_on(user: Person, endpoint: Endpoint) -> bool:
 def may_deploy(user: Person, endpoint: Endpoint) -> bool:
     """Whether a user may make versions of an endpoint live, which rolling back is too."""
     return user.has_perm(DEPLOY) and may_act_on(user, endpoint)
+
+
+def may_delete(user: Person, note: Note) -> bool:
+    """Whether a user may take a note away: their own, or any with the permission to."""
+    return (note.author_id == user.pk and user.has_perm(ADD_NOTE)) or user.has_perm(DELETE_NOTE)
 
 
 def granted(grants: dict[str, list[str]]) -> migrations.RunPython:

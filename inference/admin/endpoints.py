@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from inference.admin.notes import notes
 from inference.admin.snippets import snippets
 from inference.admin.views import PageView
 from inference.engine import card
@@ -91,6 +92,7 @@ class OverviewView(EndpointView):
             asked=card.asked(signature),
             answered=card.answered(signature),
             history=history[:HISTORY],
+            **notes(request, self.endpoint),
         )
 
 
@@ -140,6 +142,7 @@ class VersionView(EndpointView):
             version=version,
             live=champion is not None and champion.version_id == version.pk,
             sections=card.sections(_manifest(version), digest=version.digest),
+            **notes(request, version),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -27,8 +27,10 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from inference import ids
+from inference.admin.notes import NotedAdmin
 from inference.admin.pages import ShownAdmin, answer, table
-from inference.models import Endpoint, Prediction, Rejection
+from inference.models import Endpoint, Feedback, Prediction, Rejection
+from inference.selectors import feedback_of
 
 DEFAULT_HOURS = 7 * 24
 RANGE = ("from", "until")
@@ -120,8 +122,24 @@ class LabelFilter(DropdownFilter):
         return queryset.alias(label=KT("output__label")).filter(label=self.value()) if self.value() else queryset
 
 
+class FeedbackFilter(DropdownFilter):
+    """Predictions of which somebody said what was true, or nobody yet."""
+
+    title = "feedback"
+    parameter_name = "feedback"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """With or without."""
+        return [("1", "with feedback"), ("0", "without feedback")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> QuerySet[Prediction]:
+        """Predictions with it, or without."""
+        told = Exists(Feedback.objects.filter(prediction=OuterRef("pk")))
+        return queryset.filter(told if self.value() == "1" else ~told) if self.value() in ("0", "1") else queryset
+
+
 @admin.register(Prediction)
-class PredictionAdmin(ShownAdmin):
+class PredictionAdmin(NotedAdmin, ShownAdmin):
     """Predictions, the newest first."""
 
     change_form_outer_before_template = "console/recompute.html"
@@ -132,6 +150,7 @@ class PredictionAdmin(ShownAdmin):
         SinceFilter,
         RangeFilter,
         LabelFilter,
+        FeedbackFilter,
         ("endpoint", RelatedDropdownFilter),
         ("version", RelatedDropdownFilter),
         ("device", AutocompleteSelectFilter),
@@ -150,6 +169,7 @@ class PredictionAdmin(ShownAdmin):
         "asked",
         "answered",
         "output_by_name",
+        "feedback",
         "features_by_name",
         "warnings",
         "error",
@@ -233,6 +253,15 @@ class PredictionAdmin(ShownAdmin):
         version, manifest = prediction.version, prediction.version.manifest
         made = {part: _sha256(manifest.get(part, {})) for part in ("files", "data", "code")}
         return table({"manifest": version.digest} | made)
+
+    @display(description="Feedback: what was true")
+    def feedback(self, prediction: Prediction) -> SafeString | str:
+        """What was said of it, source by source; the last of each source's rows counts."""
+        told = {
+            f"{row.source} ({row.revision}), {row.received_at:%Y-%m-%d %H:%M:%S}": row.value
+            for row in feedback_of(prediction=prediction)
+        }
+        return table(told) if told else "Nothing yet. It comes over REST or the stream, with the prediction's id."
 
     @display(description="Features")
     def features_by_name(self, prediction: Prediction) -> SafeString:

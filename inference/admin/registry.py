@@ -9,12 +9,13 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from inference.admin.notes import NotedAdmin
 from inference.admin.pages import KeptAdmin, ShownAdmin, table
 from inference.models import Deployment, Endpoint, Role, Version
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(KeptAdmin):
+class EndpointAdmin(NotedAdmin, KeptAdmin):
     """Endpoints. What `endpoint.toml` says is shown; who owns one, and whether it answers, is decided here."""
 
     list_display = ["page", "name", "champion", "audit", "owner", "retired_at"]
@@ -68,7 +69,7 @@ class EndpointAdmin(KeptAdmin):
 
 
 @admin.register(Version)
-class VersionAdmin(ShownAdmin):
+class VersionAdmin(NotedAdmin, ShownAdmin):
     """Versions and how they were made."""
 
     list_display = ["tag", "endpoint", "origin", "summary", "created_at"]

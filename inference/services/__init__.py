@@ -9,6 +9,7 @@ from inference.services.credentials import Issued, credential_create, credential
 from inference.services.deployments import version_deploy
 from inference.services.devices import device_create, device_disable, device_enable, device_rotate
 from inference.services.feedback import feedback_give
+from inference.services.notes import note_delete, note_write
 from inference.services.predictions import Recomputed, prediction_recompute
 from inference.services.releases import Released, release_deploy
 from inference.services.versions import version_publish, version_pull, version_verify
@@ -26,6 +27,8 @@ __all__ = [
     "device_enable",
     "device_rotate",
     "feedback_give",
+    "note_delete",
+    "note_write",
     "prediction_recompute",
     "release_deploy",
     "version_deploy",

@@ -8,7 +8,14 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
-    ("Records", [("Predictions", "insights", "prediction"), ("Rejections", "block", "rejection")]),
+    (
+        "Records",
+        [
+            ("Predictions", "insights", "prediction"),
+            ("Rejections", "block", "rejection"),
+            ("Notes", "sticky_note_2", "note"),
+        ],
+    ),
     (
         "Registry",
         [
