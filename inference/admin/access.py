@@ -1,5 +1,6 @@
 """Devices and credentials: made here or by command, never deleted, switched off instead."""
 
+import copy
 from typing import Any
 
 from django import forms
@@ -16,6 +17,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from inference.admin.pages import KeptAdmin, issued_page, state_of
 from inference.models import Credential, Device, Endpoint, Scope
+from inference.permissions import EVERY_ENDPOINT
 from inference.selectors import DEVICE_DAYS, device_activity
 from inference.services import (
     Issued,
@@ -80,7 +82,8 @@ class DeviceAdmin(KeptAdmin):
         self, request: HttpRequest, obj: Device | None = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm]:
         """For a new device also what its credential may do."""
-        return super().get_form(request, obj, change, **kwargs | {"form": DeviceForm if change else NewDeviceForm})
+        form = super().get_form(request, obj, change, **kwargs | {"form": DeviceForm if change else NewDeviceForm})
+        return _bounded(form, request)
 
     def get_fields(self, request: HttpRequest, obj: Device | None = None) -> list[str]:
         """What is asked for."""
@@ -242,6 +245,12 @@ class CredentialAdmin(KeptAdmin):
         for credential in credentials:
             credential_revoke(credential=credential, actor=request.user.get_username())
 
+    def get_form(
+        self, request: HttpRequest, obj: Credential | None = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm]:
+        """The form, with the scopes that the user may give away."""
+        return _bounded(super().get_form(request, obj, change, **kwargs), request)
+
     def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
         """Make a new one by the service; change only what was asked of an old one."""
         if change:
@@ -262,3 +271,12 @@ class CredentialAdmin(KeptAdmin):
     def response_add(self, request: HttpRequest, obj: Credential, post_url_continue: str | None = None) -> HttpResponse:
         """Show the token, on a page of its own: a message would be kept in a cookie or a session first."""
         return issued_page(request, Issued(obj, request.issued_token))
+
+
+def _bounded(form: type[forms.ModelForm], request: HttpRequest) -> type[forms.ModelForm]:
+    """The form without the scope `admin`, unless the user may act on every endpoint: a key must not open more."""
+    scopes = form.base_fields.get("scopes")
+    if scopes is not None and not request.user.has_perm(EVERY_ENDPOINT):
+        form.base_fields["scopes"] = scopes = copy.deepcopy(scopes)
+        scopes.choices = [choice for choice in Scope.choices if choice[0] != Scope.ADMIN]
+    return form

@@ -3,7 +3,10 @@
 import hashlib
 import re
 
+from django.contrib.auth.models import Group, User
+
 from inference.models import Credential, Device
+from inference.permissions import ADMIN, OPERATOR
 from inference.services import credential_create, device_create
 
 LIST = "/inference/credential/"
@@ -82,3 +85,17 @@ def test_a_device_page_shows_its_credentials_nowhere_in_clear(browser, db):
     issued = device_create(name="pump-7", actor="test")
     page = browser.get(f"/inference/device/{issued.credential.device_id}/change/").content.decode()
     assert issued.token not in page
+
+
+def test_only_who_governs_gives_the_scope_admin_away(client, browser, flow):
+    said = {"service": "report", "scopes": ["read", "admin"], "endpoints": [flow.pk]}
+    operator = User.objects.create_user("olga", is_staff=True)
+    operator.groups.add(Group.objects.get(name=OPERATOR))
+    client.force_login(operator)
+    assert 'value="admin"' not in client.get(f"{LIST}add/").content.decode()
+    assert client.post(f"{LIST}add/", said).status_code == 200
+    client.post("/inference/device/add/", {"name": "pump-7", "scopes": ["predict", "admin"]})
+    assert not Credential.objects.exists()
+    operator.groups.set(Group.objects.filter(name=ADMIN))
+    client.post(f"{LIST}add/", said)
+    assert Credential.objects.get().scopes == ["admin", "read"]
