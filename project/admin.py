@@ -7,6 +7,7 @@ what a group may do are a superuser's matter.
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -22,6 +23,11 @@ from inference.services import control_log_write
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# Celery's pages would run any task by hand and be written into no log; the schedule is code (jobs/schedule.py).
+for package in ("django_celery_beat", "django_celery_results"):
+    for model in apps.get_app_config(package).get_models():
+        if admin.site.is_registered(model):
+            admin.site.unregister(model)
 
 SUPERUSERS_ONLY = ("is_superuser", "user_permissions")
 
