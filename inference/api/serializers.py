@@ -4,6 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from inference.api.instances import MAX_INSTANCES
+from inference.feedback import MAX_ITEMS
 from inference.models import AuditPolicy
 
 FEATURES = {
@@ -172,6 +173,65 @@ class PredictionSerializer(serializers.Serializer):
     device_time = serializers.DateTimeField(allow_null=True)
     predicted_at = serializers.DateTimeField()
     stored = serializers.BooleanField()
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 256}, {"type": "number"}]})
+class TruthField(serializers.JSONField):
+    """A label, or a number."""
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})
+class TimeField(serializers.JSONField):
+    """RFC 3339 with a zone, or Unix seconds."""
+
+
+class FeedbackSerializer(serializers.Serializer):
+    """What is true of a prediction."""
+
+    value = TruthField(help_text="The true label of a classification or an anomaly, the true value of a regression.")
+    ts = TimeField(required=False, help_text="When it was found out: RFC 3339 with a zone, or Unix seconds.")
+
+
+class FeedbackItemSerializer(FeedbackSerializer):
+    """What is true of one of several predictions."""
+
+    prediction = serializers.CharField(help_text="The prediction's id.")
+
+
+class FeedbackBatchSerializer(serializers.Serializer):
+    """What is true of several predictions."""
+
+    feedback = serializers.ListField(child=FeedbackItemSerializer(), min_length=1, max_length=MAX_ITEMS)
+
+
+class FeedbackAnswerSerializer(serializers.Serializer):
+    """Feedback that is committed."""
+
+    prediction = serializers.UUIDField()
+    stored = serializers.BooleanField()
+    duplicate = serializers.BooleanField(help_text="The last thing this source said was the same: no new row.")
+    revision = serializers.IntegerField(help_text="1, 2, … of this source for this prediction; the last one counts.")
+    request_id = serializers.UUIDField()
+
+
+class FeedbackItemAnswerSerializer(serializers.Serializer):
+    """What became of one item."""
+
+    status = serializers.IntegerField(help_text="The status it would have had alone.")
+    prediction = serializers.CharField(allow_null=True, help_text="As it came.")
+    stored = serializers.BooleanField()
+    duplicate = serializers.BooleanField(required=False)
+    revision = serializers.IntegerField(required=False)
+    code = serializers.CharField(required=False, help_text="Why it is not stored.")
+    detail = serializers.CharField(required=False)
+    pointer = serializers.CharField(required=False, help_text="JSON Pointer (RFC 6901) into the request's body.")
+
+
+class FeedbackBatchAnswerSerializer(serializers.Serializer):
+    """What became of each item, in their order."""
+
+    feedback = FeedbackItemAnswerSerializer(many=True)
+    request_id = serializers.UUIDField()
 
 
 class FieldProblemSerializer(serializers.Serializer):

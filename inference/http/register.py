@@ -63,6 +63,7 @@ REGISTER: dict[str, Meaning] = {
     "unknown_category": Meaning(422, "Unknown category"),
     "string_too_long": Meaning(422, "A text is too long"),
     "invalid_character": Meaning(422, "A text holds a character that can't be stored"),
+    "bad_label": Meaning(422, "Not a possible answer"),
     "bad_timestamp": Meaning(422, "Not a time with a zone"),
     # The server
     "rate_limited": Meaning(429, "Too many requests"),

@@ -33,7 +33,9 @@ def test_it_shows_every_express_route(document: dict[str, Any]) -> None:
         "/api/v1/endpoints/",
         "/api/v1/endpoints/{endpoint}/",
         "/api/v1/endpoints/{endpoint}/predict",
+        "/api/v1/predictions/feedback",
         "/api/v1/predictions/{id}",
+        "/api/v1/predictions/{id}/feedback",
         "/livez",
         "/readyz",
     ]
