@@ -35,6 +35,7 @@ class Environment:
     port: int
     web_concurrency: int
     database_url: str
+    web_database_url: str | None
     redis_url: str
     database_given: bool
     redis_given: bool
@@ -75,6 +76,7 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         port=_integer(env, "PORT", 8000, 1, 65535),
         web_concurrency=_integer(env, "WEB_CONCURRENCY", 1, 1, 64),
         database_url=_url(env, "DATABASE_URL", ("postgres", "postgresql"), addresses["database_url"]),
+        web_database_url=_url(env, "WEB_DATABASE_URL", ("postgres", "postgresql"), "") or None,
         redis_url=_url(env, "REDIS_URL", ("redis", "rediss", "unix"), addresses["redis_url"]),
         database_given=bool(env.str("DATABASE_URL", default="")),
         redis_given=bool(env.str("REDIS_URL", default="")),
@@ -129,8 +131,9 @@ def _check_for_operation(env: environ.Env) -> None:
                 )
     if _is_placeholder(env.str("ADMIN_PASSWORD", default="")):
         raise ImproperlyConfigured("ADMIN_PASSWORD must be no placeholder. Choose one, or leave it out.")
-    if _is_placeholder(_password(env.str("DATABASE_URL"))):
-        raise ImproperlyConfigured("The password in DATABASE_URL must be no placeholder.")
+    for name in ("DATABASE_URL", "WEB_DATABASE_URL"):
+        if _is_placeholder(_password(env.str(name, default=""))):
+            raise ImproperlyConfigured(f"The password in {name} must be no placeholder.")
 
 
 def _is_placeholder(secret: str) -> bool:
@@ -180,6 +183,8 @@ def _networks(env: environ.Env, name: str) -> tuple[str, ...]:
 
 def _url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str) -> str:
     url = env.str(name, default="") or default
+    if not url:
+        return url
     scheme, found, _ = url.partition("://")
     # The value may hold a password, so only its scheme is repeated.
     if not found or scheme not in schemes:

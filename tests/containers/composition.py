@@ -14,6 +14,7 @@ from tests.containers.dockerfile import ROOT
 
 SECRETS = {
     "POSTGRES_PASSWORD": "0123456789abcdef0123456789abcdef",
+    "WEB_POSTGRES_PASSWORD": "00112233445566778899aabbccddeeff",
     "VALKEY_PASSWORD": "fedcba9876543210fedcba9876543210",
     "SECRET_KEY": "K3y-of-a-test_0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF",
     "ADMIN_PASSWORD": "correct horse battery",

@@ -50,7 +50,8 @@ def counts(stack: Stack) -> dict[str, int]:
 
 
 def test_a_restored_copy_is_the_same_foretell(stacks, tmp_path):
-    first = Stack(environment={"SECRET_KEY": OLD, "ADMIN_PASSWORD": PASSWORD})
+    web = "postgresql://foretell_web:a-password-of-a-test@postgres/foretell"
+    first = Stack(environment={"SECRET_KEY": OLD, "ADMIN_PASSWORD": PASSWORD, "WEB_DATABASE_URL": web})
     stacks.append(first)
     first.start()
     first.manage("release")
@@ -71,7 +72,7 @@ def test_a_restored_copy_is_the_same_foretell(stacks, tmp_path):
     first.web_stop()
     expected = counts(first)
 
-    second = Stack(environment={"SECRET_KEY": OLD})
+    second = Stack(environment={"SECRET_KEY": OLD, "WEB_DATABASE_URL": web})
     stacks.append(second)
     second.postgres.start()
     second.valkey.start()

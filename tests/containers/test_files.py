@@ -54,7 +54,7 @@ def test_compose_accepts_the_file():
     assert set(composition.services()) == {"postgres", "valkey", "release", "web", "worker", "beat", "caddy"}
 
 
-@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SECRET_KEY"])
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "WEB_POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SECRET_KEY"])
 @pytest.mark.parametrize("value", [None, ""], ids=["absent", "empty"])
 def test_compose_refuses_to_start_without_a_secret(name, value):
     given = {key: secret for key, secret in SECRETS.items() if key != name} | ({} if value is None else {name: value})
@@ -65,12 +65,18 @@ def test_compose_refuses_to_start_without_a_secret(name, value):
 
 def test_the_four_roles_are_one_image_with_one_environment():
     services = composition.services()
-    web = services["web"]
+    worker = services["worker"]
     for role in ROLES:
         service = services[role]
-        assert (service["image"], service["volumes"]) == (web["image"], web["volumes"])
-        assert service["environment"].items() >= web["environment"].items()
-    assert services["release"]["environment"].keys() - web["environment"].keys() == {"ADMIN_PASSWORD"}
+        assert (service["image"], service["volumes"]) == (worker["image"], worker["volumes"])
+    own = {role: dict(services[role]["environment"].items() - worker["environment"].items()) for role in ROLES}
+    web_database = f"postgresql://foretell_web:{SECRETS['WEB_POSTGRES_PASSWORD']}@postgres:5432/foretell"
+    assert own == {
+        "web": {"DATABASE_URL": web_database},
+        "worker": {},
+        "beat": {},
+        "release": {"ADMIN_PASSWORD": SECRETS["ADMIN_PASSWORD"], "WEB_DATABASE_URL": web_database},
+    }
 
 
 def test_web_and_worker_can_be_scaled():

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from websockets.exceptions import ConnectionClosed
 from project.embedded import EmbeddedPostgres, EmbeddedValkey
 from project.part import Account, Part, end
 from tests.containers import composition, dockerfile, nameserver
-from tests.containers.composition import SECRETS
+from tests.containers.composition import ROLES, SECRETS
 from tests.containers.image import Image, Role, interpreter
 from tests.project.children import until
 
@@ -116,7 +117,7 @@ def caddy_program() -> str:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, Any]]:
-    return composition.services()
+    return deepcopy(composition.services())
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,11 @@ def place(folder: Path, caddy_program: str, services: dict[str, dict[str, Any]],
         for server in (postgres, valkey):
             server.start()
             stack.callback(server.stop)
-        image.given = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "TRUSTED_PROXIES": "127.0.0.1"}
+        for role in ROLES:
+            for name in services[role]["environment"].keys() & {"DATABASE_URL", "WEB_DATABASE_URL"}:
+                login = services[role]["environment"][name].partition("@")[0].replace("//foretell:", "//postgres:")
+                services[role]["environment"][name] = f"{login}@{postgres.url.partition('@')[2]}"
+        image.given = {"REDIS_URL": valkey.url, "TRUSTED_PROXIES": "127.0.0.1"}
         released = image.start("release", services["release"])
         assert released.process.wait(120) == 0, released.log
         created = image.run(services["web"], "python", "manage.py", "device", "create", "probe", "--endpoint", ENDPOINT)
@@ -229,6 +234,16 @@ def test_a_second_release_changes_nothing(place: Place):
     assert "No migrations to apply" in done.stdout
     assert "nothing new" in done.stdout
     assert "admin: there is one" in done.stdout
+
+
+def test_web_serves_as_a_role_that_owns_nothing(place: Place):
+    with psycopg.connect(place.postgres.url) as connection:
+        serving = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'foretell_web'"
+        assert connection.execute(serving).fetchone()[0] >= len(WEBS)
+        kept = "SELECT rolsuper, rolpassword FROM pg_authid WHERE rolname = 'foretell_web'"
+        superuser, password = connection.execute(kept).fetchone()
+    assert not superuser
+    assert password.startswith("SCRAM-SHA-256$")
 
 
 def test_pages_come_over_https_with_cookies_for_https_only(place: Place):

@@ -21,6 +21,7 @@ def test_the_defaults_serve_one_machine(given):
     assert read.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
     assert (read.database_given, read.redis_given) == (False, False)
     assert (read.https, read.trusted_proxies, read.secret_key_fallbacks) == (False, (), ())
+    assert read.web_database_url is None
     assert len(read.secret_key) > 60
 
 
@@ -133,7 +134,11 @@ def test_a_weak_secret_key_serves_a_trial_only(given, name, secret):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ADMIN_PASSWORD", "changeme"), ("DATABASE_URL", "postgresql://foretell:change-me@db/foretell")],
+    [
+        ("ADMIN_PASSWORD", "changeme"),
+        ("DATABASE_URL", "postgresql://foretell:change-me@db/foretell"),
+        ("WEB_DATABASE_URL", "postgresql://foretell_web:change-me@db/foretell"),
+    ],
 )
 def test_a_placeholder_for_a_password_is_refused(given, name, value):
     with pytest.raises(ImproperlyConfigured, match=f"{name} must be no placeholder"):

@@ -81,6 +81,15 @@ def test_two_releases_at_once_on_an_empty_database_both_succeed(dsn, monkeypatch
     assert all("; random_forest-1.0.0 answers" in text for text in said)
 
 
+def test_a_web_address_without_a_password_is_refused(dsn, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setenv("WEB_DATABASE_URL", "postgresql://foretell_web@db/foretell")
+    refused = released()
+    said = refused.communicate(timeout=100)[0]
+    assert refused.returncode == 1
+    assert "WEB_DATABASE_URL must have a user and a password" in said
+
+
 def test_a_database_that_is_away_is_told_in_one_line(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:1/x")
     refused = released()

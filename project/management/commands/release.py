@@ -1,8 +1,9 @@
-"""`manage.py release`: what a new image needs before its processes start: tables, models, the first admin."""
+"""`manage.py release`: what a new image needs before its processes start: tables, models, the first admin, rights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
+from psycopg import sql
 
 from inference.management.command import RegistryCommand
 from project.management.commands.prepare import ADMIN
@@ -24,11 +26,12 @@ LOCKED_S = 10
 
 
 class Command(RegistryCommand):
-    """Migrate, deploy artifacts/, make the first admin. Doing it again, or on several machines at once, is safe."""
+    """Migrate, deploy artifacts/, make the first admin, let web in. Again, or on several machines at once, is safe."""
 
     help = (
         "Bring the database and the store to where this image can serve: migrate, deploy artifacts/, and make the user "
-        f"`{ADMIN}` with ADMIN_PASSWORD where nobody may administer yet. Several releases take turns."
+        f"`{ADMIN}` with ADMIN_PASSWORD where nobody may administer yet. The user of WEB_DATABASE_URL gets the rights "
+        "of `grant` and the password given there. Several releases take turns."
     )
 
     def run(self, **_: Any) -> None:
@@ -38,6 +41,23 @@ class Command(RegistryCommand):
                 call_command("migrate", interactive=False, verbosity=1, stdout=self.stdout)
             call_command("deploy", stdout=self.stdout)
             self.stdout.write(admin_ensure(settings.ENVIRONMENT.admin_password))
+            if settings.ENVIRONMENT.web_database_url:
+                self._admit(settings.ENVIRONMENT.web_database_url)
+
+    def _admit(self, url: str) -> None:
+        """Let the user of this address serve, with the password in it."""
+        address = urlsplit(url)
+        if not address.username or not address.password:
+            raise CommandError(
+                "WEB_DATABASE_URL must have a user and a password, as postgresql://user:password@host/name."
+            )
+        user, password = unquote(address.username), unquote(address.password)
+        call_command("grant", user, stdout=self.stdout)
+        with connection.cursor() as cursor:
+            # Only the verifier goes over the wire, and into a log of statements if Postgres keeps one.
+            verifier = connection.connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
+            statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+            cursor.execute(statement.format(sql.Identifier(user), sql.Literal(verifier.decode())))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
