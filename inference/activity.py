@@ -182,6 +182,7 @@ def _shown(call: Call) -> Iterable[dict[str, Any]]:
                 "at": ids.time_of(id_).timestamp(),
                 "version": call.version.tag,
                 "who": caller.device or caller.service,
+                "device": caller.device is not None,
                 "source": call.origin.source.name.lower(),
                 "took_s": call.took_s,
                 "stored": call.stored,

@@ -72,7 +72,7 @@ def percentile(counts: Sequence[int], share: float) -> float | None:
 def _endpoint(slug: str, snapshots: Sequence[Snapshot], at: int, after: int) -> dict[str, Any]:
     parts = [snapshot["endpoints"][slug] for snapshot in snapshots if slug in snapshot["endpoints"]]
     newest = parts[-1]
-    points = _points(parts)
+    points = _points(parts, min(after, at - RATE_S))
     counts = [sum(column) for column in zip(*(part["latencies"] for part in parts), strict=True)]
     return {
         "slug": slug,
@@ -97,10 +97,10 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def _points(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The seconds of all processes, each once, in their order."""
+def _points(parts: Iterable[Mapping[str, Any]], after: int) -> list[dict[str, Any]]:
+    """The seconds of all processes, each once, in their order; without those that nobody asks for any more."""
     merged: dict[int, dict[str, Any]] = {}
-    for point in (point for part in parts for point in part["points"]):
+    for point in (point for part in parts for point in part["points"] if point["at"] > after):
         have = merged.setdefault(point["at"], {"at": point["at"], "predictions": 0})
         have["predictions"] += point["predictions"]
         if "labels" in point:

@@ -16,7 +16,7 @@ from inference.catalog import LiveEndpoint
 from inference.predictor import Predictor
 from streaming.sockets import OpenSockets
 
-GROUP = "live"
+GROUP, SNAPSHOT = "live", "live.snapshot"
 EVERY_S = 1.0
 SEND_TIMEOUT_S = 0.8
 
@@ -39,7 +39,7 @@ class Publisher:
             try:
                 # Half a second back is surely within the second that has just ended, also when woken a little early.
                 self._predictor.activity.turn(int(time.time() - EVERY_S / 2))
-                await self._publish({"type": "live.snapshot", "snapshot": self.snapshot()})
+                await self._publish({"type": SNAPSHOT, "snapshot": self.snapshot()})
             except Exception:
                 logger.exception("what this process does could not be told")
 

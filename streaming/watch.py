@@ -5,6 +5,7 @@ It carries pictures, never data. A browser that reads slowly gets the newest one
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -21,7 +22,7 @@ from inference.errors import Overloaded
 from inference.ids import prediction_id
 from streaming import denial, handshake
 from streaming.picture import Picture
-from streaming.publisher import GROUP
+from streaming.publisher import GROUP, SNAPSHOT
 
 PERMISSION = "inference.view_prediction"
 GATHER_S = 0.1
@@ -69,6 +70,8 @@ class WatchConsumer(AsyncWebsocketConsumer):
     """Follows the snapshots of all processes and sends one picture of them a second. What a browser sends is unread."""
 
     groups = (GROUP,)
+    _picture: Picture | None = None
+    _tasks: Sequence[asyncio.Task[None]] = ()
 
     async def connect(self) -> None:
         """Let in who is logged in and may see predictions."""
@@ -81,12 +84,17 @@ class WatchConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """End what runs for this socket."""
-        for task in getattr(self, "_tasks", ()):
+        for task in self._tasks:
             task.cancel()
 
-    async def live_snapshot(self, message: dict[str, Any]) -> None:
-        """Take a process's snapshot. Never waits for the browser, so nothing queues up behind it."""
-        if hasattr(self, "_picture"):
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Take a process's snapshot at once, and never wait for the browser: nothing queues up behind it.
+
+        The stock dispatch would go through a thread for each, to look after database connections.
+        """
+        if message["type"] != SNAPSHOT:
+            await super().dispatch(message)
+        elif self._picture is not None:
             self._picture.take(message["snapshot"], time.monotonic())
             self._fresh.set()
 
@@ -140,4 +148,4 @@ def _sessions() -> Any:
 
 @database_sync_to_async
 def _may_watch(user: Any) -> bool:
-    return user.is_active and user.has_perm(PERMISSION)
+    return user.is_active and user.is_staff and user.has_perm(PERMISSION)

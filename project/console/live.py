@@ -5,9 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from inference.permissions import TRY
+
 SOCKET = "/ws/v1/live"
-_ANY = "0"
-"""What stands in an address where the page's script puts the id of a thing."""
 
 
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -17,17 +17,17 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if context["may_see"]:
         context["live"] = {
             "socket": SOCKET,
-            "endpoint": _page(request, "endpoint"),
-            "version": _page(request, "version"),
-            "prediction": _page(request, "prediction"),
+            "endpoint": _page(request, "inference.view_endpoint", "console:endpoint", "SLUG"),
+            "version": _page(request, "inference.view_version", "console:version", "SLUG", "TAG"),
+            "device": _page(request, "inference.view_device", "console:device", "NAME"),
+            "prediction": _page(request, "inference.view_prediction", "admin:inference_prediction_change", "ID"),
+            "trial": _page(request, TRY, "console:try", "SLUG"),
             "predictions": reverse("admin:inference_prediction_changelist"),
-            "device": reverse("admin:inference_device_add") if request.user.has_perm("inference.add_device") else "",
+            "new_device": _page(request, "inference.add_device", "admin:inference_device_add"),
         }
     return context
 
 
-def _page(request: HttpRequest, model: str) -> str:
-    """The address of a thing's page; empty for who may not open it."""
-    if not request.user.has_perm(f"inference.view_{model}"):
-        return ""
-    return reverse(f"admin:inference_{model}_change", args=[_ANY])
+def _page(request: HttpRequest, permission: str, name: str, *parts: str) -> str:
+    """The address of a page, with words that the script replaces; empty for who may not open it."""
+    return reverse(name, args=parts) if request.user.has_perm(permission) else ""

@@ -91,11 +91,14 @@ def test_the_page_follows_a_stream(live, stack):
         expect(figure(card, "Latency p99")).to_contain_text("ms")
         expect(card.get_by_role("img", name="fault 100 %")).to_be_visible()
         expect(card).to_contain_text(f"answered by {stack.champion()}")
+        for link in ("Shuttle fault", stack.champion(), "probe"):
+            address = card.get_by_role("link", name=link, exact=True).first.get_attribute("href")
+            assert live.page.request.get(live.address + address).status == 200
         stream.send('{"features":{}}')
         expect(card.get_by_role("listitem").filter(has_text="missing_feature")).to_have_text("missing_feature 1")
         expect(figure(card, "Readings refused")).to_have_text("1")
     expect(figure(card, "Open sockets")).to_have_text("0")
-    card.locator(f'tr[data-id="{newest}"] a').click()
+    card.locator(f'tr[data-id="{newest}"] td:first-child a').click()
     expect(live.page).to_have_url(re.compile(newest))
 
 
@@ -150,7 +153,7 @@ def test_who_logs_out_in_another_window_is_told(live):
 
 def test_the_page_is_worked_by_keyboard(live, stack):
     with device(stack) as stream:
-        link = shuttle(live).locator(f'tr[data-id="{predicted(stream)}"] a')
+        link = shuttle(live).locator(f'tr[data-id="{predicted(stream)}"] td:first-child a')
         link.focus()
         newest = predicted(stream)
         expect(shuttle(live).locator(f'tr[data-id="{newest}"]')).to_be_visible()

@@ -155,6 +155,7 @@
         heading.id = `live-${endpoint.slug}`;
         root.setAttribute("aria-labelledby", heading.id);
         find("table").setAttribute("aria-label", `Last predictions of ${endpoint.name}`);
+        if (find("trial")) put(find("trial"), link(page.dataset.trial, { SLUG: endpoint.slug }, "Try it"));
         find("curl").textContent = find("curl").textContent
             .replaceAll("ADDRESS", location.origin)
             .replaceAll("ENDPOINT", endpoint.slug);
@@ -172,9 +173,12 @@
 
     function drawCard(card, endpoint, at) {
         const { find } = card;
-        put(find("name"), link(page.dataset.endpoint, endpoint.id, endpoint.name));
+        put(find("name"), link(page.dataset.endpoint, { SLUG: endpoint.slug }, endpoint.name));
         if (endpoint.version === null) put(find("version"), "no version is live");
-        else put(find("version"), "answered by ", link(page.dataset.version, endpoint.version_id, endpoint.version), others(endpoint));
+        else {
+            const named = { SLUG: endpoint.slug, TAG: endpoint.version };
+            put(find("version"), "answered by ", link(page.dataset.version, named, endpoint.version), others(endpoint));
+        }
         const warning = find("warning");
         warning.hidden = endpoint.reason === null;
         warning.textContent = endpoint.reason ?? "";
@@ -225,11 +229,15 @@
         const line = document.createElement("tr");
         line.dataset.id = one.id;
         line.append(
-            cell(one.stored ? link(page.dataset.prediction, one.id, clock(one.at)) : clock(one.at)),
-            cell(answer(one.output, endpoint.unit)),
-            cell(latency(one.took_s, 1), "number"),
-            cell(`${one.who} (${one.source === "rest" ? "REST" : one.source})`),
-            cell(one.version, "live-wide"),
+            cell("", one.stored ? link(page.dataset.prediction, { ID: one.id }, clock(one.at)) : clock(one.at)),
+            cell("", answer(one.output, endpoint.unit)),
+            cell("number", latency(one.took_s, 1)),
+            cell(
+                "",
+                one.device ? link(page.dataset.device, { NAME: one.who }, one.who) : one.who,
+                ` (${one.source === "rest" ? "REST" : one.source})`,
+            ),
+            cell("live-wide", one.version),
         );
         return line;
     }
@@ -409,10 +417,14 @@
         return new Date(1000 * unixSeconds).toLocaleTimeString("en-GB");
     }
 
-    function link(pattern, id, text) {
-        if (!pattern || id === null) return document.createTextNode(text);
+    /* A link to an address in which the words in capitals stand for something; only text to who may not open it. */
+    function link(pattern, parts, text) {
+        if (!pattern) return document.createTextNode(text);
         const anchor = document.createElement("a");
-        anchor.href = pattern.replace("/0/", `/${id}/`);
+        anchor.href = pattern
+            .split("/")
+            .map((part) => (part in parts ? encodeURIComponent(parts[part]) : part))
+            .join("/");
         anchor.textContent = text;
         return anchor;
     }
@@ -423,10 +435,10 @@
         if (place.textContent !== text) place.replaceChildren(...nodes);
     }
 
-    function cell(content, name) {
+    function cell(name, ...content) {
         const one = document.createElement("td");
         if (name) one.className = name;
-        one.append(content);
+        one.append(...content);
         return one;
     }
 

@@ -78,6 +78,7 @@ def test_without_the_permission_nothing_is_followed(client, prediction):
     page = client.get("/").content.decode()
     assert "live.js" in page
     assert 'data-version=""' in page
+    assert "Try it" not in page
 
 
 def test_the_sidebar_shows_what_one_may_open(client, admin_client, prediction):
