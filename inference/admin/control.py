@@ -14,6 +14,9 @@ from unfold.decorators import display
 from inference.admin.pages import ShownAdmin, table
 from inference.models import ControlLog
 
+LINE, VALUE = 120, 40
+"""How many characters of a change, and of one value, the list shows; the row's page shows all."""
+
 
 @admin.register(ControlLog)
 class ControlLogAdmin(ShownAdmin):
@@ -40,18 +43,17 @@ class ControlLogAdmin(ShownAdmin):
         return rows.defer("deployment__version__manifest")
 
     @display(description="At (UTC)")
-    def moment(self, row: ControlLog) -> str:
+    def moment(self, row: ControlLog) -> SafeString:
         """When, to the second."""
-        return f"{row.at:%Y-%m-%d %H:%M:%S}"
+        return format_html('<span style="white-space: nowrap">{}</span>', f"{row.at:%Y-%m-%d %H:%M:%S}")
 
     @display(description="From → to")
     def change(self, row: ControlLog) -> str:
         """What became what, in a line."""
         if row.deployment is not None:
             return f"{row.deployment.version.tag} answers"
-        names = list(dict.fromkeys([*row.before, *row.after]))
-        said = ", ".join(f"{name}: {_short(row.before.get(name))} → {_short(row.after.get(name))}" for name in names)
-        return said if len(said) <= 160 else f"{said[:159]}…"
+        names = dict.fromkeys([*row.before, *row.after])
+        return _cut(", ".join(f"{name}: {_step(row, name)}" for name in names), LINE) or "-"
 
     @display(description="Why")
     def why(self, row: ControlLog) -> str:
@@ -59,14 +61,14 @@ class ControlLogAdmin(ShownAdmin):
         return (row.deployment.reason if row.deployment else row.reason) or "-"
 
     @display(description="From")
-    def was(self, row: ControlLog) -> SafeString:
+    def was(self, row: ControlLog) -> SafeString | str:
         """The values before."""
-        return table(row.before)
+        return table(row.before) if row.before else "-"
 
     @display(description="To")
-    def became(self, row: ControlLog) -> SafeString:
+    def became(self, row: ControlLog) -> SafeString | str:
         """The values after."""
-        return table(row.after)
+        return table(row.after) if row.after else "-"
 
     @display(description="In the history")
     def history(self, row: ControlLog) -> SafeString | str:
@@ -78,7 +80,19 @@ class ControlLogAdmin(ShownAdmin):
         return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', link, words)
 
 
+def _step(row: ControlLog, name: str) -> str:
+    """One value: what it became, and what it was if it was there before."""
+    after = _cut(_short(row.after.get(name)), VALUE)
+    return f"{_cut(_short(row.before[name]), VALUE)} → {after}" if name in row.before else after
+
+
+def _cut(said: str, length: int) -> str:
+    return said if len(said) <= length else f"{said[: length - 1]}…"
+
+
 def _short(value: object) -> str:
     if value in (None, "", [], {}):
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -70,7 +70,15 @@ class NewPasswordForm(SetPasswordForm):
         return user
 
 
-class ResetView(views.PasswordResetView):
+class FrameMixin:
+    """Gives a page the console's colours and names."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """The page's context."""
+        return admin.site.each_context(self.request) | super().get_context_data(**kwargs)
+
+
+class ResetView(FrameMixin, views.PasswordResetView):
     """Asks for the address to send the link to."""
 
     form_class = ResetForm
@@ -78,10 +86,14 @@ class ResetView(views.PasswordResetView):
     email_template_name = "console/password_mail.txt"
     subject_template_name = "console/password_subject.txt"
     success_url = reverse_lazy("password_reset_done")
-    extra_context = {"lead": "Get a link by mail to set a new password.", "button": "Send the link"}
+    extra_context = {
+        "title": "A new password for",
+        "lead": "Get a link by mail to set a new password.",
+        "button": "Send the link",
+    }
 
 
-class ResetDoneView(views.PasswordResetDoneView):
+class ResetDoneView(FrameMixin, views.PasswordResetDoneView):
     """Says that a mail is under way, if there is an account."""
 
     template_name = "console/password.html"
@@ -91,16 +103,16 @@ class ResetDoneView(views.PasswordResetDoneView):
     }
 
 
-class NewPasswordView(views.PasswordResetConfirmView):
+class NewPasswordView(FrameMixin, views.PasswordResetConfirmView):
     """Takes the new password from whoever has the link."""
 
     form_class = NewPasswordForm
     template_name = "console/password.html"
     success_url = reverse_lazy("password_reset_complete")
-    extra_context = {"lead": "Choose a new password.", "button": "Set it"}
+    extra_context = {"lead": "It is asked for twice, since nobody sees it.", "button": "Set it"}
 
 
-class NewPasswordDoneView(views.PasswordResetCompleteView):
+class NewPasswordDoneView(FrameMixin, views.PasswordResetCompleteView):
     """Says that it is set."""
 
     template_name = "console/password.html"

@@ -178,3 +178,10 @@ def test_ones_own_password_is_changed_and_that_is_written_down(client, ada):
 def test_every_answer_carries_a_number_of_its_own(client, ada):
     one, other = client.get("/login/"), client.get("/login/", headers={"X-Request-ID": "mine"})
     assert one.headers["X-Request-ID"] != other.headers["X-Request-ID"] != "mine"
+
+
+def test_who_may_not_is_told_so_in_words(client, ada):
+    client.force_login(ada)
+    answer = client.get("/auth/user/")
+    assert answer.status_code == 403
+    assert "ada, you may not open or do this" in " ".join(answer.content.decode().split())
