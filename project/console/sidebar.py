@@ -12,6 +12,7 @@ GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
         "Records",
         [
             ("Predictions", "insights", "prediction"),
+            ("Feedback", "fact_check", "feedback"),
             ("Rejections", "block", "rejection"),
             ("Notes", "sticky_note_2", "note"),
         ],

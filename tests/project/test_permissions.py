@@ -23,7 +23,7 @@ from inference.engine.store import FolderStore
 from inference.http.permissions import BearerAuthentication, HasScope
 from inference.http.views import ExpressView
 from inference.ids import prediction_id
-from inference.models import ControlLog, Endpoint, Note, Prediction
+from inference.models import ControlLog, Endpoint, Feedback, Note, Prediction
 from inference.permissions import ADMIN, DATA_SCIENTIST, OPERATOR, VIEWER
 from inference.services import credential_create, device_create, release_deploy
 from tests.inference import tiny
@@ -60,6 +60,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "devices/<str:name>/": (LOOK, NOBODY),
     "devices/<str:name>/rotate/": (NOBODY, "OAS"),
     "devices/<str:name>/switch/": (NOBODY, "OAS"),
+    "inference/endpoint/<int:pk>/page/": (LOOK, NOBODY),
+    "inference/version/<int:pk>/page/": (LOOK, NOBODY),
     "inference/note/on/<str:kind>/<str:pk>/": (NOBODY, "ODAS"),
     "inference/note/<int:pk>/take-away/": (NOBODY, "AS"),
     "auth/user/<id>/password/": ("AS", "AS"),
@@ -80,6 +82,8 @@ EXPRESS: dict[str, tuple[str, ...] | None] = {
     "api/v1/endpoints/<str:endpoint>/": ("predict", "read"),
     "api/v1/endpoints/<str:endpoint>/predict": ("predict",),
     "api/v1/predictions/<str:id>": ("read",),
+    "api/v1/predictions/<str:id>/feedback": ("feedback",),
+    "api/v1/predictions/feedback": ("feedback",),
 }
 
 MODELS: dict[str, tuple[str, str, str, str]] = {
@@ -88,6 +92,7 @@ MODELS: dict[str, tuple[str, str, str, str]] = {
     "inference.version": (LOOK, NOBODY, NOBODY, NOBODY),
     "inference.deployment": (LOOK, NOBODY, NOBODY, NOBODY),
     "inference.prediction": (LOOK, NOBODY, NOBODY, NOBODY),
+    "inference.feedback": (LOOK, NOBODY, NOBODY, NOBODY),
     "inference.rejection": (LOOK, NOBODY, NOBODY, NOBODY),
     "inference.note": (LOOK, NOBODY, NOBODY, NOBODY),
     "inference.device": (LOOK, "OAS", "OAS", NOBODY),
@@ -163,6 +168,9 @@ def rows(tmp_path, db):
         "inference.device": device,
         "inference.credential": credential_create(service="report", scopes=["read"], actor="test").credential,
         "inference.prediction": prediction,
+        "inference.feedback": Feedback.objects.create(
+            prediction=prediction, endpoint=flow, source="service:report", revision=1, value=3.5
+        ),
         "inference.rejection": rejection,
         "inference.note": Note.objects.create(endpoint=flow, author=other, text="odd"),
         "inference.controllog": ControlLog.objects.first(),
