@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inference.models import Prediction, Rejection
+from inference.models import Feedback, Prediction, Rejection
 from inference.services import device_create
 
 LIST = "/inference/prediction/"
@@ -199,3 +199,17 @@ def test_one_prediction_is_shown_with_the_digests_of_what_made_it(browser, predi
         "/endpoints/flow/versions/line-1.0.0/",
     ):
         assert digest in page
+
+
+def test_feedback_is_shown_and_narrows_the_list(browser, predict, flow):
+    told, untold = predict(), predict()
+    for revision, value in ((1, 3.5), (2, 3.625)):
+        Feedback.objects.create(prediction=told, endpoint=flow, source="device:pump-7", revision=revision, value=value)
+    page = _page(browser, f"{LIST}{told.pk}/change/")
+    for shown in ("device:pump-7", "3.5", "3.625"):
+        assert shown in page
+    assert "Nothing yet" in _page(browser, f"{LIST}{untold.pk}/change/")
+    for value, shown, hidden in (("1", told, untold), ("0", untold, told)):
+        page = _page(browser, f"{LIST}?feedback={value}")
+        assert str(shown.pk) in page
+        assert str(hidden.pk) not in page

@@ -1,4 +1,4 @@
-// Buttons that copy the text of another element. Without a secure context the clipboard is asked the old way.
+// Buttons that copy the text of another element, by the clipboard or, without a secure context, the old way.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -20,3 +20,6 @@ document.addEventListener("click", async (event) => {
     button.disabled = false;
   }, 1500);
 });
+
+// The frame hides the page until its own scripts have run, too late for the browser to look for `autofocus`.
+window.addEventListener("load", () => document.querySelector(".ft-page [autofocus]")?.focus());

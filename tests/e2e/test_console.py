@@ -1,0 +1,110 @@
+"""The console in a real browser: try a prediction, deploy and roll back, and who may not."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import MOST_MS, Visit
+from tests.faults.people import account
+from tests.faults.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+expect.set_options(timeout=MOST_MS)
+
+PAGE = "/endpoints/shuttle-fault/"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _dora(stack: Stack) -> None:
+    """A data scientist."""
+    account(stack, "dora", "data scientist")
+
+
+@pytest.fixture
+def dora(visit: Visit) -> Visit:
+    """Her browser, on the endpoint's page, reached from the list."""
+    visit.open("/inference/endpoint/")
+    visit.log_in("dora")
+    visit.page.get_by_role("link", name="shuttle-fault").click()
+    expect(visit.page.get_by_role("heading", name="What it asks")).to_be_visible()
+    return visit
+
+
+def test_a_prediction_is_tried_and_its_record_holds(dora):
+    page = dora.page
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_role("button", name="Predict").click()
+    answer = page.locator("#answer")
+    expect(answer.get_by_role("heading")).to_contain_text("normal")
+    expect(answer).to_contain_text("with the commit that stored it")
+    expect(answer).to_be_focused()
+    answer.get_by_role("link", name="Its record").click()
+    expect(page.get_by_text("user dora")).to_be_visible()
+    page.get_by_role("button", name="Re-compute now").click()
+    expect(page.get_by_text("Bit-equal: random_forest-1.0.0 says normal")).to_be_visible()
+
+
+def test_the_raw_stream_is_spoken_with_a_pasted_credential(dora, stack):
+    page = dora.page
+    page.get_by_role("link", name="Try it").click()
+    expect(page.get_by_role("button", name="Make one")).to_have_count(0)
+    page.get_by_label("Credential").fill(stack.token)
+    page.get_by_role("button", name="Connect", exact=True).click()
+    expect(page.locator("#stream-state")).to_have_text("Connected.")
+    page.get_by_role("button", name="Send").click()
+    lines = page.get_by_role("log").locator("li")
+    expect(lines.nth(0)).to_contain_text('"type":"hello"')
+    expect(lines.nth(2)).to_contain_text('"type":"prediction"')
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#stream-state")).to_have_text("Closed with 1000.")
+
+
+def test_a_version_is_deployed_and_rolled_back_and_the_page_tells_who_and_why(dora):
+    page = dora.page
+    page.get_by_role("link", name="Versions", exact=True).first.click()
+    page.goto(f"{dora.address}{PAGE}versions/")
+    page.get_by_role("link", name="Deploy logistic_regression-1.0.0").click()
+    page.get_by_label("Why?").fill("It is easier to explain.")
+    page.get_by_role("button", name="Deploy logistic_regression-1.0.0").click()
+    expect(page.get_by_role("heading", name="Live: logistic_regression-1.0.0")).to_be_visible()
+    page.get_by_role("link", name="Roll back to random_forest-1.0.0").click()
+    page.get_by_label("Why?").fill("It is worse.")
+    page.get_by_role("button", name="Roll back to random_forest-1.0.0").click()
+    expect(page.get_by_role("heading", name="Live: random_forest-1.0.0")).to_be_visible()
+    dora.open(PAGE)
+    history = page.get_by_role("listitem")
+    expect(history.filter(has_text="It is worse.")).to_contain_text("by dora")
+    expect(history.filter(has_text="It is easier to explain.")).to_contain_text("logistic_regression-1.0.0")
+
+
+def test_a_viewer_is_offered_neither_deploying_nor_trying(visit):
+    visit.open(f"{PAGE}versions/")
+    visit.log_in("vera")
+    page = visit.page.locator(".ft-page")
+    expect(page.get_by_role("heading", name="Versions side by side")).to_be_visible()
+    for hidden in ("Deploy", "Roll back", "Try it"):
+        expect(page.get_by_role("link", name=hidden)).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_are_accessible_and_fit_a_phone(dora, scheme):
+    page = dora.page
+    page.emulate_media(color_scheme=scheme)
+    for path in (
+        "",
+        "versions/",
+        "versions/random_forest-1.0.0/",
+        "versions/gradient_boosting-1.0.0/deploy/",
+        "try/",
+        "connect/",
+    ):
+        page.set_viewport_size({"width": 390, "height": 844})
+        dora.open(PAGE + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+        problems = [
+            f"{one['id']}: {node['target']} {node['failureSummary']}"
+            for one in found.response["violations"]
+            for node in one["nodes"]
+        ]
+        assert problems == [], path
