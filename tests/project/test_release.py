@@ -9,6 +9,7 @@ from django.contrib.auth import authenticate, get_user_model
 from django.core.management.base import CommandError
 from django.db import connection
 
+from inference.models import ControlLog
 from project.management.commands import release
 
 STRONG = "correct horse battery"
@@ -24,6 +25,7 @@ def released() -> subprocess.Popen[str]:
 @pytest.mark.django_db
 def test_the_first_admin_is_made_once_and_keeps_a_changed_password():
     assert release.admin_ensure(STRONG) == "admin: `admin` made, with ADMIN_PASSWORD"
+    assert ControlLog.objects.get().action == "user.create"
     user = authenticate(username="admin", password=STRONG)
     user.set_password("their own")
     user.save()

@@ -11,10 +11,11 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 from psycopg import sql
 
-from inference.management.command import RegistryCommand
+from inference.management.command import RegistryCommand, command_actor
+from inference.services import control_log_write
 from project.management.commands.prepare import ADMIN
 
 TURN = 0x466F726574656C6C
@@ -115,5 +116,7 @@ def admin_ensure(password: str | None) -> str:
         validate_password(password)
     except ValidationError as error:
         raise CommandError(f"ADMIN_PASSWORD is refused. {' '.join(error.messages)}") from error
-    users.create_superuser(ADMIN, password=password)
+    with transaction.atomic():
+        user = users.create_superuser(ADMIN, password=password)
+        control_log_write(actor=command_actor("release"), action="user.create", target=user)
     return f"admin: `{ADMIN}` made, with ADMIN_PASSWORD"
