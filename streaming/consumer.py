@@ -21,6 +21,7 @@ from inference.ids import prediction_id
 from inference.models import AuditPolicy, Source
 from inference.predictor import Predictor
 from streaming import denial, errors, handshake
+from streaming.bell import Bell
 from streaming.errors import Close
 from streaming.feedback import FeedbackLine
 from streaming.handshake import Handshake
@@ -93,9 +94,9 @@ class DeviceSocket:
         )
         self._frame_key = "bytes" if asked.subprotocol == handshake.MSGPACK else "text"
         self._loop = asyncio.get_running_loop()
-        self._to_write = asyncio.Event()
-        self._to_read = asyncio.Event()
-        self._feedback = FeedbackLine(predictor.database, asked.caller, self._session, self._to_write.set)
+        self._to_write = Bell()
+        self._to_read = Bell()
+        self._feedback = FeedbackLine(predictor.database, asked.caller, self._session, self._to_write.ring)
         self._task = asyncio.current_task()
         self._writer: asyncio.Task[None] | None = None
         self._sending_since_s: float | None = None
@@ -115,7 +116,7 @@ class DeviceSocket:
         if not predictor.recorder.available:
             self._availability_changed(False)
         self._writer = asyncio.create_task(self._write(), name="stream writer")
-        self._to_write.set()
+        self._to_write.ring()
         try:
             await self._read()
         except asyncio.CancelledError:
@@ -128,7 +129,7 @@ class DeviceSocket:
                 stop()
             self._stop_timers()
             self._gone = True
-            self._to_write.set()
+            self._to_write.ring()
             await self._writer
             await self._feedback.finish()
 
@@ -141,7 +142,7 @@ class DeviceSocket:
         except Exception:
             logger.exception("a stream failed", session=self._session.id)
             self._session.end(Internal(self._session.id))
-            self._to_write.set()
+            self._to_write.ring()
             await self._until_gone()
 
     async def _read_all(self) -> None:
@@ -158,7 +159,7 @@ class DeviceSocket:
             if session.rejected:
                 self._count_rejected()
             if slot is None:
-                self._to_write.set()
+                self._to_write.ring()
             elif slot.truth is None:
                 self._submit(slot)
             else:
@@ -170,7 +171,6 @@ class DeviceSocket:
             if self._session.close is not None or self._gone:
                 await self._until_gone()
                 return False
-            self._to_read.clear()
             await self._to_read.wait()
         return True
 
@@ -184,7 +184,7 @@ class DeviceSocket:
         if version is None:
             reason = self._endpoint.reason or "no version is live"
             self._session.refuse(slot, ModelUnavailable(self.slug, reason))
-            self._to_write.set()
+            self._to_write.ring()
             return
         self._predictor.submit(
             Call(
@@ -208,7 +208,7 @@ class DeviceSocket:
             self._session.answer(
                 call.context, ids=call.ids, outcomes=call.outcomes, version=call.version.tag, stored=call.stored
             )
-        self._to_write.set()
+        self._to_write.ring()
 
     def _count_rejected(self) -> None:
         for code in self._session.rejected:
@@ -235,7 +235,7 @@ class DeviceSocket:
         finally:
             if not self._gone:
                 self._gone = True
-                self._to_read.set()
+                self._to_read.ring()
                 self._give_up_timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._give_up)
                 await self._close(close)
 
@@ -244,7 +244,6 @@ class DeviceSocket:
         session, to_write, send, key = self._session, self._to_write, self._send, self._frame_key
         while not self._gone:
             await to_write.wait()
-            to_write.clear()
             if frames := session.frames_to_send():
                 self._sending_since_s = self._loop.time()
                 for frame in frames:
@@ -252,7 +251,7 @@ class DeviceSocket:
                 self._sending_since_s = None
             if session.finished:
                 break
-            self._to_read.set()
+            self._to_read.ring()
         return session.close or Close(errors.NORMAL, "")
 
     async def _close(self, close: Close) -> None:
@@ -285,8 +284,8 @@ class DeviceSocket:
         self._wake()
 
     def _wake(self) -> None:
-        self._to_write.set()
-        self._to_read.set()
+        self._to_write.ring()
+        self._to_read.ring()
 
     def _lost(self, error: ForetellError) -> None:
         """The caller may no longer use this endpoint."""

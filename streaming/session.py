@@ -108,7 +108,7 @@ class Session:
         self._clock = clock
         self._monotonic = monotonic
         self._slots: deque[Slot] = deque()
-        self._faults: deque[float] = deque()
+        self._faults: list[float] = []
         self._packed = packed
         self._frame_type: type[str | bytes] = bytes if packed else str
         self._decode = self._decoder_of(served.signature)
@@ -211,9 +211,7 @@ class Session:
         if refused.code not in messages.FAULTS:
             return
         now = self._monotonic()
-        self._faults.append(now)
-        while self._faults[0] < now - FAULTS_WITHIN_S:
-            self._faults.popleft()
+        self._faults = [*(at for at in self._faults if at >= now - FAULTS_WITHIN_S), now]
         if len(self._faults) >= MAX_FAULTS and self.state is not State.ENDING:
             detail = f"{MAX_FAULTS} malformed messages came within a minute. Fix the client, then connect again."
             self._end(Refused("too_many_errors", detail), Close(errors.POLICY_VIOLATION, "too_many_errors"))
