@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from inference import ids
 from inference.errors import NotFound, UnknownEndpoint, UnknownVersion
-from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Rejection, Role, Version
+from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Rejection, Version
 
 RECENT_S = 10
 """The window of live rates: short enough to be counted while thousands of predictions a second arrive."""
@@ -52,17 +52,6 @@ class DeviceActivity:
     endpoint: str | None
     predictions_per_s: float
     rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointActivity:
-    """What an endpoint does now: its champion's tag (None if none), and predictions and failures a second."""
-
-    slug: str
-    name: str
-    champion: str | None
-    predictions_per_s: float
-    failures_per_s: float
 
 
 def endpoint_get(*, slug: str) -> Endpoint:
@@ -163,42 +152,6 @@ def prediction_get(*, id: str) -> Prediction:
     return found
 
 
-def prediction_since(*, moment: datetime.datetime) -> QuerySet[Prediction]:
-    """Predictions from a moment on, the newest first. Bounded by id, so that only its partitions are read."""
-    related = Prediction.objects.select_related("endpoint", "version", "device")
-    return related.filter(pk__gte=ids.floor(moment)).order_by("-id")
-
-
 def feedback_of(*, prediction: Prediction) -> list[Feedback]:
     """What was said of a prediction: source by source, each source's revisions in their order; the last one counts."""
     return list(Feedback.objects.filter(prediction=prediction).order_by("source", "revision"))
-
-
-def endpoint_activity() -> list[EndpointActivity]:
-    """What each endpoint that is not retired does now."""
-    counts = _counts(timezone.now() - datetime.timedelta(seconds=RECENT_S))
-    champions = Version.objects.filter(deployments__role=Role.CHAMPION, deployments__ended_at=None)
-    tags = {version.endpoint_id: version.tag for version in champions.defer("manifest")}
-    activity = []
-    for endpoint in Endpoint.objects.filter(retired_at=None).defer("signature"):
-        predictions, failures = counts.get(endpoint.pk, (0, 0))
-        activity.append(
-            EndpointActivity(
-                slug=endpoint.slug,
-                name=endpoint.name,
-                champion=tags.get(endpoint.pk),
-                predictions_per_s=predictions / RECENT_S,
-                failures_per_s=failures / RECENT_S,
-            )
-        )
-    return activity
-
-
-def _counts(moment: datetime.datetime) -> dict[int, tuple[int, int]]:
-    """Rows and failed rows by endpoint since a moment."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT endpoint_id, count(*), count(error) FROM inference_prediction WHERE id >= %s GROUP BY endpoint_id",
-            [ids.floor(moment)],
-        )
-        return {endpoint_id: (rows, failed) for endpoint_id, rows, failed in cursor.fetchall()}

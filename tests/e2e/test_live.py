@@ -131,6 +131,7 @@ def test_the_page_survives_a_restart_of_the_server(live, stack):
 def test_the_page_comes_back_by_itself(live, stack):
     stack.web_stop()
     expect(state(live)).to_contain_text("Trying again in")
+    assert violations(live) == []
     stack.heal()
     expect(state(live)).to_have_text("Live", timeout=40_000)
     live.problems[:] = [one for one in live.problems if "ERR_CONNECTION" not in one]
