@@ -13,12 +13,16 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from inference.engine.errors import ForetellError
-from inference.errors import AuditUnavailable
+from inference.errors import AuditUnavailable, Overloaded
 
 MAX_CONNECTIONS = 4
 CHECKOUT_TIMEOUT_S = 2.0
 FETCH_TIMEOUT_S = 2.5
 """With the checkout this stays under the 5 s in which a lost database is an error, not a wait."""
+MAX_TRANSACTIONS = MAX_CONNECTIONS // 2
+"""So that a flood of them never keeps the catalog or the credentials from reading."""
+TURN_TIMEOUT_S = 0.5
+RETRY_AFTER_MS = 1000
 
 Statement = tuple[str, Mapping[str, Any]]
 """SQL with named placeholders, and their values."""
@@ -75,6 +79,7 @@ class Database:
     """
 
     def __init__(self, dsn: str) -> None:
+        self._turns = asyncio.Semaphore(MAX_TRANSACTIONS)
         self._pool = AsyncConnectionPool(
             dsn,
             min_size=1,
@@ -118,10 +123,19 @@ class Database:
         run again, so twice must have the effect of once.
 
         Raises:
+            Overloaded: too many wait for their turn.
             DatabaseUnavailable: Postgres did not answer, in at most 5 s. It may have committed all the same.
             psycopg.Error: Postgres refused a statement; nothing is changed.
         """
-        return await self._repeated(lambda connection: _transaction(connection, statements))
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Overloaded(RETRY_AFTER_MS) from None
+        try:
+            return await self._repeated(lambda connection: _transaction(connection, statements))
+        finally:
+            self._turns.release()
 
     async def _repeated(self, ask: Callable[[AsyncConnection], Awaitable[list[tuple[Any, ...]]]]) -> Any:
         deadline = asyncio.get_running_loop().time() + CHECKOUT_TIMEOUT_S

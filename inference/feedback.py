@@ -112,7 +112,7 @@ async def feedback_store(*, database: Database, items: Sequence[Truth], caller: 
     answer becomes InvalidInput with `bad_label`. The others are stored all the same.
 
     Raises:
-        DatabaseUnavailable: Postgres did not answer in time. Saying it again is harmless.
+        DatabaseUnavailable, Overloaded: Postgres did not answer in time. Saying it again is harmless.
     """
     return outcomes(items, await database.transact(*statements(items, Teller.of(caller))))
 

@@ -11,8 +11,9 @@ import pytest
 
 from inference import database as database_module
 from inference.database import Database, DatabaseUnavailable
+from inference.errors import Overloaded
 from project.embedded import EmbeddedPostgres
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Cut, Proxy
 
 
 @pytest.fixture
@@ -82,3 +83,47 @@ async def test_a_server_that_hangs_is_an_error(postgres: EmbeddedPostgres, monke
         proxy.open.set()
         assert await database.fetch("SELECT 1") == [(1,)]
         await database.close()
+
+
+async def test_a_transaction_gives_the_rows_of_its_last_statement(database: Database) -> None:
+    rows = await database.transact(
+        ("SELECT set_config('foretell.seen', %(seen)s, true)", {"seen": "yes"}),
+        ("SELECT current_setting('foretell.seen'), %(n)s::int", {"n": 5}),
+    )
+    assert rows == [("yes", 5)]
+
+
+async def test_a_wrong_statement_in_a_transaction_is_the_callers_error_and_changes_nothing(database: Database) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await database.transact(("CREATE TABLE made (n int)", {}), ("SELECT 1 FROM nowhere", {}))
+    assert await database.fetch("SELECT to_regclass('made')") == [(None,)]
+
+
+async def test_a_flood_of_transactions_leaves_room_for_reads(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "TURN_TIMEOUT_S", 0.05)
+    flood = [asyncio.create_task(database.transact(("SELECT pg_sleep(0.5)", {}))) for _ in range(20)]
+    assert await database.fetch("SELECT 1") == [(1,)]
+    assert not any(one.done() and not one.exception() for one in flood)
+    outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    refused = [one for one in outcomes if isinstance(one, Overloaded)]
+    assert len(refused) == 20 - database_module.MAX_TRANSACTIONS
+
+
+@pytest.mark.parametrize("cut", ["before", "sent", "answered"])
+async def test_a_transaction_cut_at_its_commit_is_run_again(postgres: EmbeddedPostgres, cut: Cut) -> None:
+    """What it stores under a key of its own is stored once, whichever side of the commit the cut was on."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS kept; CREATE TABLE kept (n int PRIMARY KEY)")
+    store = ("INSERT INTO kept VALUES (%(n)s) ON CONFLICT DO NOTHING", {"n": 1})
+    async with Proxy(postgres) as proxy:
+        database = Database(proxy.url)
+        await database.open()
+        assert await database.fetch("SELECT 1") == [(1,)]
+        proxy.cut_at(lambda message: b"COMMIT" in message.payload, cut)
+        assert await database.transact(store, ("SELECT count(*) FROM kept", {})) == [(1,)]
+        assert proxy.cuts == 1
+        await database.close()
+    with psycopg.connect(postgres.url) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import psycopg
 import pytest
 from asgiref.sync import sync_to_async
 from hypothesis import given
@@ -178,13 +177,6 @@ async def test_five_hundred_corrections_of_one_prediction_are_one_round_trip(
     flow = await predict()
     outcomes = await store(database, *(Truth(flow, value) for value in range(500)))
     assert [one.revision for one in outcomes if isinstance(one, Told)] == list(range(1, 501))
-
-
-async def test_a_wrong_statement_in_a_transaction_is_the_callers_error_and_changes_nothing(database: Database) -> None:
-    create = ("CREATE TABLE made (n int)", {})
-    with pytest.raises(psycopg.errors.UndefinedTable):
-        await database.transact(create, ("SELECT 1 FROM nowhere", {}))
-    assert await database.fetch("SELECT to_regclass('made')") == [(None,)]
 
 
 ID = "0198c0de-0000-7000-8000-000000000000"
