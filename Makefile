@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up test lint bench faults pins clean
 
+# A shell of Django's must not load the settings before the tests have started their servers.
+unexport DJANGO_SETTINGS_MODULE
+
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.built
