@@ -77,6 +77,10 @@ class Place:
             timeout=20,
         )
 
+    def browser(self) -> httpx.Client:
+        """A browser that trusts Caddy's certificate."""
+        return httpx.Client(base_url=self.https, verify=self.trust, follow_redirects=True, timeout=20)
+
     def stream(self) -> connect:
         """A WebSocket of a device, through Caddy."""
         return connect(
@@ -247,19 +251,37 @@ def test_web_serves_as_a_role_that_owns_nothing(place: Place):
 
 
 def test_pages_come_over_https_with_cookies_for_https_only(place: Place):
-    with httpx.Client(base_url=place.https, verify=place.trust, follow_redirects=True, timeout=20) as browser:
+    with place.browser() as browser:
         page = browser.get("/")
         assert page.status_code == 200
         assert page.headers["strict-transport-security"] == "max-age=3600"
         assert "server" not in page.headers
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text).group(1)
-        form = {"username": "admin", "password": SECRETS["ADMIN_PASSWORD"], "csrfmiddlewaretoken": token}
-        # Django compares this with the address that it believes to be its own.
-        signed_in = browser.post(page.url, data=form, headers={"Origin": place.https, "Referer": place.https + "/"})
-        assert "logout" in signed_in.text
+        signed_in = sign_in(place, browser)
         assert all(cookie.secure for cookie in browser.cookies.jar)
         style = re.search(r'href="(/static/[^"]+\.css)"', signed_in.text).group(1)
         assert browser.get(style).headers["content-type"].startswith("text/css")
+
+
+async def test_the_live_page_sees_the_sockets_of_all_processes(place: Place):
+    with place.browser() as browser:
+        sign_in(place, browser)
+        cookie = f"sessionid={browser.cookies['sessionid']}"
+    async with AsyncExitStack() as stack:
+        for _ in WEBS:
+            stream = await stack.enter_async_context(place.stream())
+            await stream.recv()
+        watching = connect(
+            f"wss://localhost:{place.port}/ws/v1/live",
+            additional_headers={"Cookie": cookie, "Origin": place.https},
+            ssl=place.trust,
+        )
+        live = await stack.enter_async_context(watching)
+        async with asyncio.timeout(30):
+            while True:
+                picture = json.loads(await live.recv())
+                open_sockets = {one["slug"]: one["sockets"] for one in picture["endpoints"]}
+                if picture["processes"] == len(WEBS) and open_sockets[ENDPOINT] == len(WEBS):
+                    return
 
 
 def test_plain_http_is_led_to_https(place: Place):
@@ -362,6 +384,17 @@ def test_what_stops_says_so_and_nothing_was_written_into_the_image(place: Place)
         text=True,
     )
     assert written.stdout == ""
+
+
+def sign_in(place: Place, browser: httpx.Client) -> httpx.Response:
+    """Log the admin in; the page that comes then."""
+    page = browser.get("/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text).group(1)
+    form = {"username": "admin", "password": SECRETS["ADMIN_PASSWORD"], "csrfmiddlewaretoken": token}
+    # Django compares the origin with the address that it believes to be its own.
+    answer = browser.post(page.url, data=form, headers={"Origin": place.https, "Referer": f"{place.https}/"})
+    assert "logout" in answer.text
+    return answer
 
 
 async def answered(stream: ClientConnection) -> bool:
