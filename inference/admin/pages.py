@@ -18,7 +18,9 @@ from inference.services import Issued
 
 _ROW = (
     '<tr class="border-b border-base-200 dark:border-base-800">'
-    '<th class="font-normal pr-6 py-1 text-left align-top">{}</th><td class="py-1 break-words">{}</td></tr>'
+    '<th class="font-normal break-words pr-6 py-1 text-left align-top">{}</th>'
+    # A digest is one word; only this lets it break in a table of automatic widths.
+    '<td class="py-1" style="overflow-wrap: anywhere">{}</td></tr>'
 )
 
 

@@ -171,7 +171,7 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
         "output_by_name",
         "feedback",
         "features_by_name",
-        "warnings",
+        "warned",
         "error",
         "digests",
         "device",
@@ -246,6 +246,11 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
         link = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
         pages = reverse("console:endpoint", args=[slug]), reverse("console:version", args=[slug, tag])
         return format_html(f"{link}/{link}", pages[0], slug, pages[1], tag)
+
+    @display(description="Warnings")
+    def warned(self, prediction: Prediction) -> str:
+        """The codes that came with it."""
+        return ", ".join(prediction.warnings or ()) or "-"
 
     @display(description="Made from")
     def digests(self, prediction: Prediction) -> SafeString:
