@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,11 @@ from inference.engine.signature import Output
 WINDOW_S = 60
 """How far back the picture goes."""
 LATEST = 10
-"""Predictions shown one by one."""
+"""Predictions shown one by one; of each second at most so many, its first."""
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Upper bounds of the latencies' buckets; one more has what is above. The same in every process, so they add up."""
 _COUNT_AT = 256
 _BOUNDS = np.array(BUCKETS_S)
-_took_s = attrgetter("took_s")
-_outcomes = attrgetter("outcomes")
 
 
 @dataclass(slots=True)
@@ -68,12 +65,16 @@ class Second:
 class _Answering:
     """A version that answers, and what it has answered since that was last counted."""
 
+    __slots__ = ("endpoint_id", "few", "outcomes", "output", "shown", "tag", "took_s")
+
     def __init__(self, endpoint_id: int, tag: str, output: Output) -> None:
         self.endpoint_id = endpoint_id
         self.tag = tag
         self.output = output
-        self.calls: list[Call] = []
-        self.last: list[Call] = []
+        self.took_s: list[float] = []
+        self.outcomes: list[Any] = []
+        self.shown: list[tuple[Call, float]] = []
+        self.few = True
 
 
 class Activity:
@@ -90,20 +91,23 @@ class Activity:
     def settled(self, call: Call) -> None:
         """Note an answered call. This is all that a reading pays at once.
 
-        The call is held until it is counted, a second at most: to take out of it what is counted costs more.
+        Calls themselves are not kept, but for a few: to hold hundreds costs more than to take out what is counted.
         """
         if call.error is not None:
             self.rejected(call.origin.endpoint_id, call.error.code, call.rows)
             return
-        answering = self._answering.get(call.version.id)
+        version = call.version
+        answering = self._answering.get(version.id)
         if answering is None:
-            answering = self._answering[call.version.id] = _Answering(
-                call.origin.endpoint_id, call.version.tag, call.version.signature.output
-            )
-        call.took_s = time.perf_counter() - call.received_at
-        calls = answering.calls
-        calls.append(call)
-        if len(calls) >= _COUNT_AT:
+            answering = _Answering(call.origin.endpoint_id, version.tag, version.signature.output)
+            self._answering[version.id] = answering
+        took_s = time.perf_counter() - call.received_at
+        answering.took_s.append(took_s)
+        answering.outcomes += call.outcomes
+        if answering.few:
+            answering.shown.append((call, took_s))
+            answering.few = len(answering.shown) < LATEST
+        if len(answering.took_s) >= _COUNT_AT:
             self._count(answering)
 
     def rejected(self, endpoint_id: int, code: str, readings: int = 1) -> None:
@@ -117,7 +121,7 @@ class Activity:
         for answering in self._answering.values():
             self._count(answering)
             latest = self._latest.setdefault(answering.endpoint_id, deque(maxlen=LATEST))
-            latest.extend(chain.from_iterable(map(_shown, answering.last)))
+            latest.extend(chain.from_iterable(_shown(*one) for one in answering.shown))
         self._answering.clear()  # a version that answers no more is not kept in memory by its counter
         for endpoint_id, second in self._now.items():
             self._seconds.setdefault(endpoint_id, deque()).append((now_s, second))
@@ -155,24 +159,23 @@ class Activity:
         return second
 
     def _count(self, answering: _Answering) -> None:
-        calls, answering.calls = answering.calls, []
-        if not calls:
+        outcomes, answering.outcomes = answering.outcomes, []
+        took_s, answering.took_s = answering.took_s, []
+        if not took_s:
             return
         second = self._second(answering.endpoint_id)
-        texts: list[Any] = list(chain.from_iterable(map(_outcomes, calls)))
-        if set(map(type, texts)) != {str}:
-            second.rejected.update(outcome.code for outcome in texts if not isinstance(outcome, str))
-            texts = [outcome for outcome in texts if isinstance(outcome, str)]
+        texts = outcomes
+        if set(map(type, outcomes)) != {str}:
+            second.rejected.update(outcome.code for outcome in outcomes if not isinstance(outcome, str))
+            texts = [outcome for outcome in outcomes if isinstance(outcome, str)]
         second.predictions += len(texts)
         second.versions[answering.tag] += len(texts)
         second.labels.update(outputs.count_labels(answering.output, texts))
         second.add_values(outputs.values(answering.output, texts))
-        took_s = np.fromiter(map(_took_s, calls), np.float64, len(calls))
         second.latencies += np.bincount(_BOUNDS.searchsorted(took_s), minlength=len(BUCKETS_S) + 1)
-        answering.last = [*answering.last, *calls[-LATEST:]][-LATEST:]
 
 
-def _shown(call: Call) -> Iterable[dict[str, Any]]:
+def _shown(call: Call, took_s: float) -> Iterable[dict[str, Any]]:
     """The last predictions of a call, as a list of them shows each."""
     caller = call.origin.caller
     for id_, outcome in zip(call.ids[-LATEST:], call.outcomes[-LATEST:], strict=True):
@@ -184,7 +187,7 @@ def _shown(call: Call) -> Iterable[dict[str, Any]]:
                 "who": caller.device or caller.service,
                 "device": caller.device is not None,
                 "source": call.origin.source.name.lower(),
-                "took_s": call.took_s,
+                "took_s": took_s,
                 "stored": call.stored,
                 "output": outcome,
             }

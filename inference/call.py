@@ -62,9 +62,9 @@ class Call(msgspec.Struct, gc=False, eq=False):
 
     `done` is called exactly once, on the event loop, when the answers may leave. Then either `error` says why none
     may, or `outcomes` has an output (JSON text) or an error for each instance, `ids` their predictions' ids, and
-    `stored` whether they are committed. `received_at` is when they came, by `time.perf_counter`, and `took_s` how long
-    it was until then. `context` is whatever the caller wants to find there again. A `whole`
-    call is answered by one status: an instance that fails fails all of them, and they are stored so.
+    `stored` whether they are committed. `received_at` is when they came, by `time.perf_counter`. `context` is
+    whatever the caller wants to find there again. A `whole` call is answered by one status: an instance that fails
+    fails all of them, and they are stored so.
 
     A struct, since one is made for every reading: msgspec fills it in C. It is not tracked by the garbage collector,
     so nothing a call holds may hold the call.
@@ -89,7 +89,6 @@ class Call(msgspec.Struct, gc=False, eq=False):
     stored: bool = False
     error: ForetellError | None = None
     settled: bool = False
-    took_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.rows = len(self.instances)
