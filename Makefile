@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench faults pins clean
+.PHONY: help up test lint bench faults screenshots pins clean
 
 # A shell of Django's must not load the settings before the tests have started their servers.
 unexport DJANGO_SETTINGS_MODULE
@@ -36,6 +36,9 @@ bench: $(STAMP) ## Measure against a bare echo, a plain server and scikit-learn.
 
 faults: $(STAMP) ## Kill, cut and corrupt real parts, also where it takes long.
 	@$(BIN)/python -m pytest -m fault --timeout 900
+
+screenshots: $(STAMP) ## Take the documentation's pictures from the running product. Needs Chromium.
+	@$(BIN)/python -m tests.e2e.screenshots
 
 pins: ## Compile the pins anew from pyproject.toml. Needs uv.
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
