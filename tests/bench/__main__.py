@@ -1,14 +1,14 @@
-"""`python -m tests.bench [streams|rest|engine|memory] [--quick]`: measure, print, beside the goals. Never fails."""
+"""`python -m tests.bench [PART …] [--quick]`: measure, print, beside the goals. Never fails."""
 
 import argparse
 
 import uvloop
 
-from tests.bench import engine, memory, rest, streams
+from tests.bench import engine, memory, rest, streams, watched
 from tests.bench.report import Report, machine
 from tests.faults.stack import Stack
 
-PARTS = ("engine", "memory", "rest", "streams")
+PARTS = ("engine", "memory", "rest", "streams", "watched")
 PAIRS, MEASURED_S = 5, 3.0
 QUICK_PAIRS, QUICK_MEASURED_S = 1, 1.0
 
@@ -47,6 +47,8 @@ def _measure(report: Report, parts: tuple[str, ...], *, quick: bool) -> None:
             uvloop.run(rest.bench(report, stack, pairs=pairs, measured_s=measured_s))
         if "streams" in parts:
             uvloop.run(streams.bench(report, stack, pairs=pairs, measured_s=measured_s))
+        if "watched" in parts:
+            uvloop.run(watched.bench(report, stack, pairs=pairs, measured_s=measured_s))
     finally:
         stack.close()
 
