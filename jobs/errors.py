@@ -1,6 +1,7 @@
-"""What training refuses.
+"""What jobs refuse.
 
 ForetellError
+├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
 └── TrainingError
     ├── AlgorithmInvalid  algorithm.py or params.toml can't be used
     ├── DataInvalid       the training data can't be read as the endpoint's signature
@@ -9,6 +10,15 @@ ForetellError
 """
 
 from inference.engine.errors import ForetellError
+
+
+class LeaseLost(ForetellError):
+    """Work that this worker held and holds no more."""
+
+    code = "lease_lost"
+
+    def __init__(self, what: object, id: object) -> None:
+        super().__init__(f"The {what} {id} is held by another worker now: this one was not heard of in time.")
 
 
 class TrainingError(ForetellError):

@@ -83,6 +83,7 @@ FORETELL_HOME = ENVIRONMENT.home
 ARTIFACTS_DIR = BASE_DIR / "artifacts"
 STORE_DIR = FORETELL_HOME / "store"
 RETENTION_DAYS = 400
+JOB_RETENTION_DAYS = 30
 PULSE_FILE = ENVIRONMENT.pulse_file
 
 # ---- Redis: Channels and Celery -------------------------------------------------------------------------------------
@@ -99,7 +100,8 @@ REDIS_URL = ENVIRONMENT.redis_url
 # https://docs.celeryq.dev/en/stable/userguide/configuration.html
 CELERY_BROKER_URL = env.celery_broker(ENVIRONMENT.redis_url)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600}
+# A Redis that hangs is an error after some seconds, not a wait.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600, "socket_connect_timeout": 2, "socket_timeout": 10}
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
@@ -107,6 +109,7 @@ CELERY_RESULT_SERIALIZER = "json"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "online"
+CELERY_TASK_ROUTES = {"jobs.batch_*": {"queue": "batch"}, "jobs.training_*": {"queue": "training"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "jobs.pulse:Scheduler"
@@ -167,6 +170,10 @@ STATIC_ROOT = FORETELL_HOME / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "uploads": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": FORETELL_HOME / "uploads", "base_url": None},
+    },
 }
 
 # ---- Console --------------------------------------------------------------------------------------------------------

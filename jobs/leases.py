@@ -1,0 +1,153 @@
+"""Leases: who holds a piece of work, for how long, and whether what a holder writes still counts.
+
+A holder renews its lease while it works. One that is killed, hangs or is stopped does not, and after `LEASE_S` the
+work is anybody's again, under a new token. What the old holder writes then finds no row with its token.
+"""
+
+import contextlib
+import datetime
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from jobs.errors import LeaseLost
+from jobs.models import Leased
+
+LEASE_S = 30
+RENEW_S = 8
+MOST_ATTEMPTS = 3
+"""A piece of work that ended its worker so often is not tried again."""
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One holding of one row. `attempt` counts from 1."""
+
+    model: type[Leased]
+    id: Any
+    token: int
+    attempt: int
+
+    def row(self) -> models.QuerySet[Any]:
+        """The row, while this lease holds it; empty once somebody else does or the lease was given back."""
+        return self.model.objects.filter(pk=self.id, token=self.token, leased_until__isnull=False)
+
+    def update(self, **values: Any) -> None:
+        """Write to the row. Call it first in the transaction of what depends on it: it also locks the row.
+
+        Raises:
+            LeaseLost: the row is held no more; whatever the transaction did must be rolled back.
+        """
+        if not self.row().update(**values):
+            raise LeaseLost(self.model._meta.verbose_name, self.id)
+
+    def release(self, **values: Any) -> None:
+        """Write to the row and give the lease back.
+
+        Raises:
+            LeaseLost: as `update`.
+        """
+        self.update(leased_until=None, **values)
+
+
+def claimable() -> Q:
+    """What may be claimed as far as leases go: held by nobody, or by somebody who was not heard of in time."""
+    return Q(leased_until=None) | Q(leased_until__lt=Now())
+
+
+def claim(rows: models.QuerySet[Any], **values: Any) -> Lease | None:
+    """Hold the first row that nobody holds, or say that there is none.
+
+    Args:
+        rows: candidates in the order of preference; rows that another transaction has locked are passed over.
+        values: written with the claim.
+    """
+    with transaction.atomic():
+        row = rows.filter(claimable()).select_for_update(skip_locked=True, of=("self",)).first()
+        if row is None:
+            return None
+        type(row).objects.filter(pk=row.pk).update(
+            attempts=F("attempts") + 1, token=F("token") + 1, leased_until=_later(), holder=_holder(), **values
+        )
+        return Lease(type(row), row.pk, row.token + 1, row.attempts + 1)
+
+
+class Heartbeat:
+    """Renews a lease from a thread of its own.
+
+    `lost` turns true when the lease is somebody else's, or could not be renewed in its time: stop working then.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._over = threading.Event()
+        self._lost = threading.Event()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease is lost."""
+        return self._lost.is_set()
+
+    def check(self) -> None:
+        """Pass while the lease is held.
+
+        Raises:
+            LeaseLost: it is not.
+        """
+        if self.lost:
+            raise LeaseLost(self._lease.model._meta.verbose_name, self._lease.id)
+
+    def _run(self) -> None:
+        missed_s = 0.0
+        try:
+            while not self._over.wait(RENEW_S):
+                try:
+                    held = self._lease.row().update(leased_until=_later())
+                except DatabaseError as error:
+                    missed_s += RENEW_S
+                    logger.warning("a lease could not be renewed", reason=str(error).strip())
+                    connection.close()
+                    held = missed_s < LEASE_S - RENEW_S
+                else:
+                    missed_s = 0.0
+                if not held:
+                    self._lost.set()
+                    return
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def held(lease: Lease) -> Iterator[Heartbeat]:
+    """Keep a lease alive while the block works."""
+    heartbeat = Heartbeat(lease)
+    thread = threading.Thread(target=heartbeat._run, name=f"lease {lease.id}", daemon=True)
+    thread.start()
+    try:
+        yield heartbeat
+    finally:
+        heartbeat._over.set()
+        thread.join()
+
+
+def _later() -> Any:
+    return Now() + datetime.timedelta(seconds=LEASE_S)
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{_PROCESS}"
+
+
+_PROCESS = uuid.uuid4().hex[:8]
+"""Tells two holders apart whose host and process number are the same, as in containers."""
