@@ -384,3 +384,32 @@ class Note(models.Model):
     def about(self) -> Endpoint | Version | str:
         """What it is about; a prediction by its id, since that may be gone."""
         return self.endpoint or self.version or f"prediction {self.prediction_id}"
+
+
+class WebProcess(models.Model):
+    """A serving process that has said that it lives. One that says so no more is dead, and has no open sockets."""
+
+    id = models.UUIDField(primary_key=True)
+    heard_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Presence(models.Model):
+    """How many sockets a device has open in a serving process, and since when it has any there."""
+
+    process = models.ForeignKey(WebProcess, on_delete=models.CASCADE, db_index=False, related_name="+")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
+    sockets = models.PositiveIntegerField()
+    since = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["process", "device"], name="device_once_a_process")]
+
+    def __str__(self) -> str:
+        return f"{self.device}: {self.sockets}"

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import Exists, F, Min, OuterRef, QuerySet, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from inference import ids
 from inference.errors import NotFound, UnknownEndpoint, UnknownVersion
-from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Rejection, Version
+from inference.models import Credential, Device, Endpoint, Feedback, Prediction, Presence, Rejection, Version
+from inference.presence import SILENT_AFTER_S
 
 RECENT_S = 10
 """The window of live rates: short enough to be counted while thousands of predictions a second arrive."""
@@ -45,13 +47,16 @@ class DeviceActivity:
     """What a device did lately: its latest stored prediction's time, version and endpoint, None for none.
 
     `predictions_per_s` is of the last `RECENT_S` seconds; `rejected` counts readings refused in `REJECTED_HOURS` hours.
+    `sockets` are open now, in all processes together; `connected_at` is since when it has any without a break.
     """
 
     seen_at: datetime.datetime | None
     version: str | None
     endpoint: str | None
-    predictions_per_s: float
-    rejected: int
+    predictions_per_s: float = 0.0
+    rejected: int = 0
+    sockets: int = 0
+    connected_at: datetime.datetime | None = None
 
 
 def endpoint_get(*, slug: str) -> Endpoint:
@@ -101,7 +106,7 @@ def device_get(*, name: str) -> Device:
 
 
 def device_activity(*, devices: Sequence[int]) -> dict[int, DeviceActivity]:
-    """What devices do, by their primary key; one that did nothing within `DEVICE_DAYS` days is left out."""
+    """What devices do, by their primary key; one that did nothing within `DEVICE_DAYS` days and is away is left out."""
     now = timezone.now()
     rejected = Rejection.objects.filter(device__in=devices, hour__gte=now - datetime.timedelta(hours=REJECTED_HOURS))
     refused = dict(rejected.order_by().values_list("device").annotate(Sum("count")))
@@ -110,12 +115,31 @@ def device_activity(*, devices: Sequence[int]) -> dict[int, DeviceActivity]:
         latest = {device: (ids.time_of(id_), tag, slug) for device, id_, tag, slug in cursor.fetchall()}
         cursor.execute(_RATES, [list(devices), ids.floor(now - datetime.timedelta(seconds=RECENT_S))])
         counts = dict(cursor.fetchall())
+    connected = {
+        device: (sockets, since)
+        for device, sockets, since in _presence()
+        .filter(device__in=devices)
+        .values_list("device")
+        .annotate(Sum("sockets"), Min("since"))
+    }
     activity = {}
-    for device in latest.keys() | refused.keys():
+    for device in latest.keys() | refused.keys() | connected.keys():
         seen_at, version, endpoint = latest.get(device, (None, None, None))
+        sockets, since = connected.get(device, (0, None))
         rate = counts.get(device, 0) / RECENT_S
-        activity[device] = DeviceActivity(seen_at, version, endpoint, rate, refused.get(device, 0))
+        activity[device] = DeviceActivity(seen_at, version, endpoint, rate, refused.get(device, 0), sockets, since)
     return activity
+
+
+def devices_connected(*, devices: QuerySet[Device], are: bool) -> QuerySet[Device]:
+    """Of these devices, the ones that have a socket open now in some process, or the others."""
+    open_now = Exists(_presence().filter(device=OuterRef("pk")))
+    return devices.filter(open_now if are else ~open_now)
+
+
+def _presence() -> QuerySet[Presence]:
+    """What processes that live say of open sockets."""
+    return Presence.objects.filter(process__heard_at__gt=Now() - datetime.timedelta(seconds=SILENT_AFTER_S))
 
 
 def device_rejections(*, device: Device) -> list[tuple[str, str, int]]:

@@ -14,6 +14,7 @@ from inference.credentials import Credentials
 from inference.database import Database
 from inference.engine.store import FolderStore
 from inference.predictor import Predictor
+from inference.presence import Presence
 from inference.recorder import Recorder
 from inference.revision import Revision
 from streaming.position import StreamPositions
@@ -45,6 +46,7 @@ class Runtime:
             database=self._database,
         )
         self._publisher = Publisher(self.predictor, self.sockets)
+        self._presence = Presence(self._database, lambda: self.sockets.by_device)
         self._running: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
 
@@ -58,6 +60,7 @@ class Runtime:
         self._running = [
             asyncio.create_task(self.sockets.watch(), name="sockets"),
             asyncio.create_task(self._publisher.run(), name="publisher"),
+            asyncio.create_task(self._presence.run(), name="presence"),
         ]
         self._drain_on(signal.SIGTERM)
         self._drain_on(signal.SIGINT)
@@ -67,6 +70,7 @@ class Runtime:
         await self.sockets.drain(DRAIN_S)
         for task in self._running:
             task.cancel()
+        await self._presence.stop()
         await self.predictor.credentials.stop()
         await self.predictor.catalog.stop()
         await self._revision.stop()

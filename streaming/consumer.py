@@ -65,7 +65,7 @@ class StreamConsumer(AsyncConsumer):
         try:
             await socket.run()
         finally:
-            sockets.discard(socket)
+            sockets.remove(socket)
 
 
 class DeviceSocket:
@@ -74,6 +74,7 @@ class DeviceSocket:
     def __init__(self, asked: Handshake, predictor: Predictor, session_id: str, receive: Receive, send: Send) -> None:
         self._asked = asked
         self.slug = asked.endpoint.slug
+        self.device_id = asked.caller.device_id
         self._predictor = predictor
         self._receive = receive
         self._send = send

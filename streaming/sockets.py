@@ -19,6 +19,10 @@ class DeviceSocket(Protocol):
     def slug(self) -> str:
         """The endpoint it was opened for."""
 
+    @property
+    def device_id(self) -> int | None:
+        """The primary key of the device that opened it; None for a service."""
+
     def check_sending(self, now_s: float) -> None:
         """End it if its client has left what was sent unread for too long. `now_s` is the event loop's time."""
 
@@ -31,16 +35,24 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self.draining = False
+        self.by_device: Counter[int] = Counter()
+        """How many each device has open, for those that have any."""
         self._open: set[DeviceSocket] = set()
         self._empty = asyncio.Event()
 
     def add(self, socket: DeviceSocket) -> None:
         """Count a socket in."""
         self._open.add(socket)
+        if socket.device_id is not None:
+            self.by_device[socket.device_id] += 1
 
-    def discard(self, socket: DeviceSocket) -> None:
+    def remove(self, socket: DeviceSocket) -> None:
         """Count a socket out."""
-        self._open.discard(socket)
+        self._open.remove(socket)
+        if socket.device_id is not None:
+            self.by_device[socket.device_id] -= 1
+            if not self.by_device[socket.device_id]:
+                del self.by_device[socket.device_id]
         if not self._open:
             self._empty.set()
 

@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from inference.admin.filters import ConnectedFilter
 from inference.admin.pages import KeptAdmin, issued_page, state_of
 from inference.models import Credential, Device, Endpoint, Scope
 from inference.permissions import EVERY_ENDPOINT
@@ -60,9 +61,9 @@ class DeviceAdmin(KeptAdmin):
 
     form = DeviceForm
     adds_by_service = True
-    list_display = ["page", "state", "seen", "version", "rate", "rejected", "owner"]
+    list_display = ["page", "state", "connected", "seen", "version", "rate", "rejected", "owner"]
     list_display_links = None
-    list_filter = [("owner", AutocompleteSelectFilter)]
+    list_filter = [ConnectedFilter, ("owner", AutocompleteSelectFilter)]
     list_filter_submit = True
     list_per_page = 50
     show_full_result_count = False
@@ -90,7 +91,7 @@ class DeviceAdmin(KeptAdmin):
         return ["name", "description", "owner", *([] if obj else ["scopes", "endpoints"])]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """The list, with what its devices do: three queries for all of them."""
+        """The list, with what its devices do: a few queries for all of them."""
         changes = super().get_changelist_instance(request)
         devices = list(changes.result_list)
         activity = device_activity(devices=[device.pk for device in devices])
@@ -109,6 +110,12 @@ class DeviceAdmin(KeptAdmin):
     def state(self, device: Device) -> str:
         """Whether it is let in."""
         return "enabled" if device.disabled_at is None else "disabled"
+
+    @display(description="Connected", label={"connected": "success", "no": "info"})
+    def connected(self, device: Device) -> tuple[str, str]:
+        """How many sockets it has open now."""
+        sockets = device.activity.sockets if device.activity else 0
+        return ("connected", f"{sockets} socket{'s' if sockets > 1 else ''}") if sockets else ("no", "no")
 
     @display(description="Last seen (UTC)")
     def seen(self, device: Device) -> str:

@@ -1,4 +1,4 @@
-"""How a list of predictions is narrowed: by time, which bounds the id and so the partitions, by label, by feedback."""
+"""How lists are narrowed: predictions by time, which bounds the id and so the partitions, and devices by connection."""
 
 import datetime
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from django.utils.dateparse import parse_datetime
 from unfold.contrib.filters.admin import DropdownFilter
 
 from inference import ids
-from inference.models import Endpoint, Feedback, Prediction
+from inference.models import Device, Endpoint, Feedback, Prediction
+from inference.selectors import devices_connected
 
 DEFAULT_HOURS = 7 * 24
 RANGE = ("from", "until")
@@ -108,6 +109,21 @@ class FeedbackFilter(DropdownFilter):
         """Predictions with it, or without."""
         told = Exists(Feedback.objects.filter(prediction=OuterRef("pk")))
         return queryset.filter(told if self.value() == "1" else ~told) if self.value() in ("0", "1") else queryset
+
+
+class ConnectedFilter(DropdownFilter):
+    """Devices that have a socket open now, or none."""
+
+    title = "connection"
+    parameter_name = "connected"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """With or without."""
+        return [("1", "connected"), ("0", "not connected")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> QuerySet[Device]:
+        """Devices of the one kind."""
+        return devices_connected(devices=queryset, are=self.value() == "1") if self.value() in ("0", "1") else queryset
 
 
 def _moment(text: str) -> datetime.datetime | None:

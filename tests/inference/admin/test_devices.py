@@ -2,12 +2,13 @@
 
 import datetime
 import re
+import uuid
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from inference.models import Credential, Device, Rejection
+from inference.models import Credential, Device, Presence, Rejection, WebProcess
 from inference.services import device_create
 
 LIST, PAGE = "/inference/device/", "/devices/pump-7/"
@@ -45,6 +46,29 @@ def test_the_list_costs_the_same_for_many_devices(browser, pump, predict, django
         predict(device=device_create(name=f"valve-{number}", actor="test").credential.device)
     with django_assert_num_queries(len(few)):
         _page(browser, LIST)
+
+
+def _connected(device, sockets, *, heard_ago_s=0):
+    """A process says that a device has sockets open."""
+    now = timezone.now()
+    process = WebProcess.objects.create(id=uuid.uuid4(), heard_at=now - datetime.timedelta(seconds=heard_ago_s))
+    Presence.objects.create(process=process, device=device, sockets=sockets, since=now - datetime.timedelta(days=1))
+
+
+def test_the_list_and_the_page_tell_who_is_connected(browser, pump):
+    valve = device_create(name="valve-1", actor="test").credential.device
+    _connected(valve, 2, heard_ago_s=60)
+    for sockets in (1, 2):
+        _connected(pump, sockets)
+    assert "3 sockets" in _page(browser, LIST)
+    page = _page(browser, PAGE)
+    assert "3 sockets since" in page
+    assert f"{timezone.now() - datetime.timedelta(days=1):%Y-%m-%d}" in page
+    assert "not connected" in _page(browser, "/devices/valve-1/")
+    for connected, shown, hidden in (("1", "pump-7", "valve-1"), ("0", "valve-1", "pump-7")):
+        page = _page(browser, f"{LIST}?connected={connected}")
+        assert f"/devices/{shown}/" in page
+        assert f"/devices/{hidden}/" not in page
 
 
 def test_the_page_tells_what_a_device_does_and_what_is_refused(browser, pump, predict, flow):
