@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, starmap
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ from inference import ids
 from inference.call import Call
 from inference.engine import outputs
 from inference.engine.signature import Output
+from inference.models import Source
 
 WINDOW_S = 60
 """How far back the picture goes."""
 LATEST = 10
-"""Predictions shown one by one; of each second at most so many, its first."""
+"""Predictions shown one by one: the last ones."""
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Upper bounds of the latencies' buckets; one more has what is above. The same in every process, so they add up."""
 _COUNT_AT = 256
@@ -65,7 +66,7 @@ class Second:
 class _Answering:
     """A version that answers, and what it has answered since that was last counted."""
 
-    __slots__ = ("endpoint_id", "few", "outcomes", "output", "shown", "tag", "took_s")
+    __slots__ = ("endpoint_id", "last", "outcomes", "output", "tag", "took_s")
 
     def __init__(self, endpoint_id: int, tag: str, output: Output) -> None:
         self.endpoint_id = endpoint_id
@@ -73,8 +74,7 @@ class _Answering:
         self.output = output
         self.took_s: list[float] = []
         self.outcomes: list[Any] = []
-        self.shown: list[tuple[Call, float]] = []
-        self.few = True
+        self.last: deque[tuple[Call, float]] = deque(maxlen=LATEST)
 
 
 class Activity:
@@ -84,14 +84,14 @@ class Activity:
         self._answering: dict[int, _Answering] = {}
         self._now: dict[int, Second] = {}
         self._seconds: dict[int, deque[tuple[int, Second]]] = {}
-        self._latest: dict[int, deque[dict[str, Any]]] = {}
+        self._latest: dict[int, list[dict[str, Any]]] = {}
 
     # ---- At the door ------------------------------------------------------------------------------------------------
 
     def settled(self, call: Call) -> None:
         """Note an answered call. This is all that a reading pays at once.
 
-        Calls themselves are not kept, but for a few: to hold hundreds costs more than to take out what is counted.
+        Calls themselves are not kept, but for the last: to hold hundreds costs more than to take out what is counted.
         """
         if call.error is not None:
             self.rejected(call.origin.endpoint_id, call.error.code, call.rows)
@@ -104,9 +104,7 @@ class Activity:
         took_s = time.perf_counter() - call.received_at
         answering.took_s.append(took_s)
         answering.outcomes += call.outcomes
-        if answering.few:
-            answering.shown.append((call, took_s))
-            answering.few = len(answering.shown) < LATEST
+        answering.last.append((call, took_s))
         if len(answering.took_s) >= _COUNT_AT:
             self._count(answering)
 
@@ -120,8 +118,12 @@ class Activity:
         """End a second: what was counted since the last turn belongs to `now_s`, in Unix seconds."""
         for answering in self._answering.values():
             self._count(answering)
-            latest = self._latest.setdefault(answering.endpoint_id, deque(maxlen=LATEST))
-            latest.extend(chain.from_iterable(_shown(*one) for one in answering.shown))
+            shown = [
+                *self._latest.get(answering.endpoint_id, ()),
+                *chain.from_iterable(starmap(_shown, answering.last)),
+            ]
+            # Versions that take turns within a second are sorted in by time, which their ids begin with.
+            self._latest[answering.endpoint_id] = sorted(shown, key=lambda one: one["id"])[-LATEST:]
         self._answering.clear()  # a version that answers no more is not kept in memory by its counter
         for endpoint_id, second in self._now.items():
             self._seconds.setdefault(endpoint_id, deque()).append((now_s, second))
@@ -177,16 +179,18 @@ class Activity:
 
 def _shown(call: Call, took_s: float) -> Iterable[dict[str, Any]]:
     """The last predictions of a call, as a list of them shows each."""
-    caller = call.origin.caller
-    for id_, outcome in zip(call.ids[-LATEST:], call.outcomes[-LATEST:], strict=True):
+    caller, source = call.origin.caller, call.origin.source
+    lasts = call.ids[-LATEST:], call.outcomes[-LATEST:], call.instances[-LATEST:]
+    for id_, outcome, instance in zip(*lasts, strict=True):
         if isinstance(outcome, str):
             yield {
                 "id": id_,
                 "at": ids.time_of(id_).timestamp(),
                 "version": call.version.tag,
-                "who": caller.device or caller.service,
+                # A person at the console has no credential; their question carries their name.
+                "who": instance.subject if source is Source.CONSOLE else caller.device or caller.service,
                 "device": caller.device is not None,
-                "source": call.origin.source.name.lower(),
+                "source": source.name.lower(),
                 "took_s": took_s,
                 "stored": call.stored,
                 "output": outcome,

@@ -26,14 +26,23 @@ def version(output: Output = LABELS, tag: str = "forest-1.0.0") -> SimpleNamespa
     return SimpleNamespace(id=hash(tag), tag=tag, signature=SimpleNamespace(output=output))
 
 
-def settled(activity: Activity, *outcomes, endpoint_id=SHUTTLE, by=None, source=Source.STREAM, error=None) -> list[str]:
+def settled(
+    activity: Activity,
+    *outcomes,
+    endpoint_id=SHUTTLE,
+    by=None,
+    source=Source.STREAM,
+    caller=CALLER,
+    subject=None,
+    error=None,
+) -> list[str]:
     """Let a call with these outcomes be answered; its predictions' ids."""
     call = Call(
         path=None,
         audit="strict",
         version=by or version(),
-        origin=Origin(endpoint_id=endpoint_id, caller=CALLER, source=source, request_id="r"),
-        instances=[Instance(row=(1.0,))] * len(outcomes),
+        origin=Origin(endpoint_id=endpoint_id, caller=caller, source=source, request_id="r"),
+        instances=[Instance(row=(1.0,), subject=subject)] * len(outcomes),
         done=lambda _: None,
         received_at=0.0,
         give_up_at=0.0,
@@ -79,14 +88,32 @@ def test_many_readings_of_one_second_are_all_counted(activity):
         settled(activity, NORMAL)
     settled(activity, FAULT)
     activity.turn(100)
-    newest = settled(activity, FAULT)
-    activity.turn(101)
 
     picture = activity.endpoint(SHUTTLE)
     assert picture["points"][0]["labels"] == {"normal": 1000, "fault": 1}
-    assert sum(picture["latencies"]) == 1002
-    assert len(picture["latest"]) == LATEST
-    assert picture["latest"][-1]["id"] == newest[0]
+    assert sum(picture["latencies"]) == 1001
+
+
+def test_the_last_predictions_are_shown_also_of_a_busy_second(activity):
+    all_ids = [settled(activity, NORMAL, by=version(tag=f"forest-{number % 2}.0.0"))[0] for number in range(50)]
+    all_ids += settled(activity, *[NORMAL] * 4)
+    activity.turn(100)
+    assert [one["id"] for one in activity.endpoint(SHUTTLE)["latest"]] == all_ids[-LATEST:]
+
+    all_ids += settled(activity, FAULT)
+    activity.turn(101)
+    assert [one["id"] for one in activity.endpoint(SHUTTLE)["latest"]] == all_ids[-LATEST:]
+
+
+def test_a_prediction_names_who_asked_also_a_person_but_never_what_a_program_says_of_its_subject(activity):
+    person = Caller(None, None, None, "", frozenset(["predict"]), None, None)
+    program = Caller(2, None, None, "report", frozenset(["predict"]), None, None)
+    settled(activity, NORMAL, subject="a patient")
+    settled(activity, NORMAL, source=Source.REST, caller=program, subject="a patient")
+    settled(activity, NORMAL, source=Source.CONSOLE, caller=person, subject="user ada")
+    activity.turn(100)
+
+    assert [one["who"] for one in activity.endpoint(SHUTTLE)["latest"]] == ["boiler-7", "report", "user ada"]
 
 
 def test_a_latency_falls_into_the_bucket_that_bounds_it(activity, monkeypatch):
