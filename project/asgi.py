@@ -12,8 +12,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django_application = get_asgi_application()
 
 from project import express  # noqa: E402
+from project.routing import router  # noqa: E402
 from project.runtime import Runtime  # noqa: E402
-from streaming.routing import router  # noqa: E402
 
 logger = structlog.get_logger(__name__)
 

@@ -20,7 +20,8 @@ from inference.errors import Internal, Overloaded, UnknownEndpoint
 from inference.ids import prediction_id
 from inference.models import AuditPolicy, Source
 from inference.predictor import Predictor
-from streaming import denial, errors, handshake
+from inference.sockets.denial import send_denial
+from streaming import errors, handshake
 from streaming.bell import Bell
 from streaming.errors import Close
 from streaming.feedback import FeedbackLine
@@ -57,7 +58,7 @@ class StreamConsumer(AsyncConsumer):
                 raise Overloaded(random.randint(*RETRY_AFTER_MS))
             asked = await handshake.check(scope, predictor)
         except Exception as error:  # noqa: BLE001 - the door: logged and answered there
-            await denial.send_denial(error, session_id, scope, send)
+            await send_denial(error, session_id, scope, send)
             return
         await send({"type": "websocket.accept", "subprotocol": asked.subprotocol})
         socket = DeviceSocket(asked, predictor, session_id, receive, send)

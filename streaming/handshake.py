@@ -4,9 +4,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
-
-from django.conf import settings
+from urllib.parse import parse_qsl
 
 from inference.callers import Caller
 from inference.catalog import LiveEndpoint, LiveVersion
@@ -14,6 +12,7 @@ from inference.credentials import Credentials
 from inference.engine.errors import ForetellError, ModelUnavailable
 from inference.errors import TokenInUrl, UnknownEndpoint
 from inference.predictor import Predictor
+from inference.sockets.origin import check_origin
 
 JSON = "foretell.v1.json"
 MSGPACK = "foretell.v1.msgpack"
@@ -23,16 +22,6 @@ MAX_EPOCH = 64
 MAX_PARAMETERS = 32
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "api_key"})
 _EPOCH_CHARACTERS = frozenset(string.printable) - frozenset(string.whitespace) | {" "}
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-
-class OriginNotAllowed(ForetellError):
-    """A browser on another site's page."""
-
-    code = "origin_not_allowed"
-
-    def __init__(self, origin: str) -> None:
-        super().__init__(f"Pages of {origin[:200]!r} may not connect. The server's operator sets CSRF_TRUSTED_ORIGINS.")
 
 
 class BadSubprotocol(ForetellError):
@@ -129,28 +118,3 @@ def _query(text: str) -> dict[str, str]:
     if any(name.lower() in _TOKEN_PARAMETERS or value.startswith("ft_") for name, value in pairs):
         raise TokenInUrl
     return dict(pairs)
-
-
-def check_origin(headers: Mapping[bytes, bytes], scheme: str) -> None:
-    """Pass a page of this server or of a trusted origin: scheme, host and port must be equal.
-
-    Raises:
-        OriginNotAllowed: it is another site's page, or does not say whose.
-    """
-    origin, host = (headers.get(name, b"").decode("latin-1") for name in (b"origin", b"host"))
-    page_scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    allowed = {_parts(one) for one in (f"{page_scheme}://{host}", *settings.CSRF_TRUSTED_ORIGINS)}
-    parts = _parts(origin)
-    if parts is None or parts not in allowed:
-        raise OriginNotAllowed(origin)
-
-
-def _parts(origin: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port of an origin; None if it is not one."""
-    try:
-        split = urlsplit(origin)
-        if not split.scheme or not split.hostname:
-            return None
-        return split.scheme, split.hostname, split.port or _PORTS.get(split.scheme)
-    except ValueError:
-        return None
