@@ -123,6 +123,14 @@ def test_the_database_refuses_to_delete_history(flow):
         Deployment.objects.all().delete()
 
 
+@pytest.mark.parametrize("sql", ["TRUNCATE inference_deployment CASCADE", "TRUNCATE inference_version CASCADE"])
+def test_the_database_refuses_to_truncate_history(flow, sql):
+    connection.check_constraints()  # Postgres truncates no table that still has some to check
+    with pytest.raises(IntegrityError, match="never deleted"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    assert Deployment.objects.count() == 1
+
+
 def test_the_database_holds_one_open_champion_an_endpoint(flow, versions):
     with pytest.raises(IntegrityError, match="one_open_champion_an_endpoint"):
         Deployment.objects.create(
