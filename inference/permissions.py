@@ -16,17 +16,20 @@ DEPLOY = "inference.deploy_version"
 TRY = "inference.try_endpoint"
 ADD_NOTE = "inference.add_note"
 DELETE_NOTE = "inference.delete_note"
+SEE_BATCHES, RUN_BATCH = "jobs.view_batchjob", "jobs.run_batchjob"
+SEE_TRAININGS, RUN_TRAINING = "jobs.view_trainingrun", "jobs.run_trainingrun"
 EVERY_ENDPOINT = "inference.manage_every_endpoint"
 """Not bound by ownership; also needed to give a credential the scope `admin`."""
 
 _LOOKS = frozenset(
     f"inference.view_{model}"
     for model in ("endpoint", "version", "deployment", "device", "prediction", "feedback", "rejection", "note")
-)
+) | {SEE_BATCHES, SEE_TRAININGS}
 _OPERATES = frozenset(
     {
         TRY,
         ADD_NOTE,
+        RUN_BATCH,
         "auth.view_user",
         "inference.add_device",
         "inference.change_device",
@@ -50,8 +53,8 @@ _GOVERNS = frozenset(
 GROUPS: dict[str, frozenset[str]] = {
     VIEWER: _LOOKS,
     OPERATOR: _LOOKS | _OPERATES,
-    DATA_SCIENTIST: _LOOKS | {TRY, DEPLOY, ADD_NOTE},
-    ADMIN: _LOOKS | _OPERATES | _GOVERNS | {DEPLOY},
+    DATA_SCIENTIST: _LOOKS | {TRY, DEPLOY, ADD_NOTE, RUN_BATCH, RUN_TRAINING},
+    ADMIN: _LOOKS | _OPERATES | _GOVERNS | {DEPLOY, RUN_TRAINING},
 }
 """Each group's permissions, as `app.codename`. Migrations seed them; a test holds both equal."""
 
