@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -10,9 +12,10 @@ from django.urls import reverse
 from inference.admin.pages import issued_page, state_of
 from inference.admin.views import PageView
 from inference.errors import NotFound
-from inference.models import Device
+from inference.models import Device, Scope
+from inference.permissions import EVERY_ENDPOINT
 from inference.selectors import DEVICE_DAYS, REJECTED_HOURS, device_activity, device_get, device_rejections
-from inference.services import device_disable, device_enable, device_rotate
+from inference.services import Issued, device_disable, device_enable, device_rotate
 
 OVERLAPS = {"0": "at once", "3600": "in an hour", "86400": "in a day"}
 """When a rotated credential's predecessors end, by seconds."""
@@ -52,7 +55,11 @@ class DeviceRotateView(PageView):
     needs = {"POST": "inference.add_credential"}
 
     def post(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Make it and show it, this once."""
+        """Make it and show it, this once.
+
+        Raises:
+            PermissionDenied: it would get the scope `admin`, which the user may not give away.
+        """
         device = device_get(name=name)
         overlap = request.POST.get("overlap", "")
         if not request.user.has_perm(CHANGE):
@@ -61,12 +68,18 @@ class DeviceRotateView(PageView):
             messages.error(request, "Say when the old credential ends.")
         else:
             try:
-                return issued_page(
-                    request, device_rotate(device=device, overlap_s=int(overlap), actor=request.user.get_username())
-                )
+                return issued_page(request, self._rotate(device, int(overlap)))
             except NotFound:
                 messages.error(request, f"{name} never had a credential. Create one under Credentials.")
         return HttpResponseRedirect(reverse("console:device", args=[name]))
+
+    @transaction.atomic
+    def _rotate(self, device: Device, overlap_s: int) -> Issued:
+        """Rotate. What the new credential may do is known when it is there; if it is too much, nothing has happened."""
+        issued = device_rotate(device=device, overlap_s=overlap_s, actor=self.request.user.get_username())
+        if Scope.ADMIN in issued.credential.scopes and not self.request.user.has_perm(EVERY_ENDPOINT):
+            raise PermissionDenied
+        return issued
 
 
 class DeviceSwitchView(PageView):

@@ -5,10 +5,11 @@ import re
 import uuid
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
 from inference.models import Credential, Device, Presence, Rejection, WebProcess
+from inference.permissions import ADMIN, OPERATOR
 from inference.services import device_create
 
 LIST, PAGE = "/inference/device/", "/devices/pump-7/"
@@ -120,6 +121,19 @@ def test_rotating_shows_a_new_credential_and_ends_the_old_one(browser, pump):
     old.refresh_from_db()
     assert old.revoked_at is not None
     assert Credential.objects.count() == 2
+
+
+def test_only_who_governs_rotates_a_credential_with_the_scope_admin(client, pump):
+    Credential.objects.update(scopes=["admin", "predict"])
+    operator = User.objects.create_user("olga", is_staff=True)
+    operator.groups.add(Group.objects.get(name=OPERATOR))
+    client.force_login(operator)
+    assert client.post(f"{PAGE}rotate/", {"overlap": "0"}).status_code == 403
+    old = Credential.objects.get()
+    assert old.revoked_at is None
+    operator.groups.set(Group.objects.filter(name=ADMIN))
+    assert re.findall(TOKEN, client.post(f"{PAGE}rotate/", {"overlap": "0"}).content.decode())
+    assert Credential.objects.exclude(pk=old.pk).get().scopes == ["admin", "predict"]
 
 
 @pytest.mark.parametrize("overlap", ["", "-1", "7", "x"])
