@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView, View
 
-from inference.admin.addresses import EndpointAddressView, VersionAddressView
 from inference.admin.devices import DeviceRotateView, DeviceSwitchView, DeviceView
 from inference.admin.endpoints import CardView, ConnectView, DeployView, OverviewView, VersionsView, VersionView
 from inference.admin.recomputing import RecomputeView
@@ -22,8 +21,6 @@ _ENDPOINT, _VERSION = "endpoints/<str:slug>/", "endpoints/<str:slug>/versions/<s
 urlpatterns = [
     path("endpoints/", RedirectView.as_view(url=reverse_lazy("admin:inference_endpoint_changelist"))),
     path("devices/", RedirectView.as_view(url=reverse_lazy("admin:inference_device_changelist"))),
-    _page("inference/endpoint/<int:pk>/page/", EndpointAddressView, "endpoint_address"),
-    _page("inference/version/<int:pk>/page/", VersionAddressView, "version_address"),
     _page(_ENDPOINT, OverviewView, "endpoint"),
     _page(f"{_ENDPOINT}versions/", VersionsView, "versions"),
     _page(f"{_ENDPOINT}connect/", ConnectView, "connect"),

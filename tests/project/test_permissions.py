@@ -60,8 +60,6 @@ ROUTES: dict[str, tuple[str, str]] = {
     "devices/<str:name>/": (LOOK, NOBODY),
     "devices/<str:name>/rotate/": (NOBODY, "OAS"),
     "devices/<str:name>/switch/": (NOBODY, "OAS"),
-    "inference/endpoint/<int:pk>/page/": (LOOK, NOBODY),
-    "inference/version/<int:pk>/page/": (LOOK, NOBODY),
     "inference/note/on/<str:kind>/<str:pk>/": (NOBODY, "ODAS"),
     "inference/note/<int:pk>/take-away/": (NOBODY, "AS"),
     "auth/user/<id>/password/": ("AS", "AS"),

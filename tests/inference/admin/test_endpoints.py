@@ -193,13 +193,3 @@ def test_manifests_are_not_read_for_the_side_by_side(browser, flow, django_asser
         _page(browser, f"{PAGE}versions/")
     assert not any(re.search(r'"inference_version"\."manifest"(,| FROM)', query["sql"]) for query in queries)
     assert Version.objects.count() == 3
-
-
-def test_the_pages_are_found_by_number_too(browser, flow):
-    version = flow.versions.get(algorithm="line")
-    for number, page in (
-        (f"endpoint/{flow.pk}", PAGE),
-        (f"version/{version.pk}", f"{PAGE}versions/line-1.0.0/"),
-    ):
-        assert browser.get(f"/inference/{number}/page/").headers["Location"] == page
-    assert browser.get("/inference/endpoint/0/page/").status_code == 404
