@@ -1,6 +1,7 @@
 """What jobs refuse.
 
 ForetellError
+├── BadSchedule           a schedule's times can't be read, or come too often
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
 └── TrainingError
     ├── AlgorithmInvalid  algorithm.py or params.toml can't be used
@@ -10,6 +11,12 @@ ForetellError
 """
 
 from inference.engine.errors import ForetellError
+
+
+class BadSchedule(ForetellError):
+    """A schedule's crontab, zone or plan that can't be used."""
+
+    code = "bad_schedule"
 
 
 class LeaseLost(ForetellError):
