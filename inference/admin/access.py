@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from inference.admin.filters import ConnectedFilter
+from inference.admin.filters import ConnectedFilter, ShortLivedFilter
 from inference.admin.pages import KeptAdmin, issued_page, state_of
 from inference.models import Credential, Device, Endpoint, Scope
 from inference.permissions import EVERY_ENDPOINT
@@ -202,6 +202,8 @@ class CredentialAdmin(KeptAdmin):
     adds_by_service = True
     list_display = ["name", "holder", "shown_scopes", "shown_endpoints", "state", "created_by", "created_at"]
     list_display_links = ["name"]
+    list_filter = [ShortLivedFilter]
+    list_filter_submit = True
     search_fields = ["prefix", "service", "device__name"]
     autocomplete_fields = ["device"]
     filter_horizontal = ["endpoints"]

@@ -5,20 +5,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
-from django.db.models import Exists, OuterRef, QuerySet
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.fields.json import KT
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from unfold.contrib.filters.admin import DropdownFilter
 
 from inference import ids
-from inference.models import Device, Endpoint, Feedback, Prediction
+from inference.models import Credential, Device, Endpoint, Feedback, Prediction
 from inference.selectors import devices_connected
 
 DEFAULT_HOURS = 7 * 24
 RANGE = ("from", "until")
+SHORT_LIFE = datetime.timedelta(days=1)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -124,6 +126,26 @@ class ConnectedFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> QuerySet[Device]:
         """Devices of the one kind."""
         return devices_connected(devices=queryset, are=self.value() == "1") if self.value() in ("0", "1") else queryset
+
+
+class ShortLivedFilter(DropdownFilter):
+    """Leaves out credentials that were made for less than a day and are over, as the console makes for trying."""
+
+    title = "short-lived ones"
+    parameter_name = "short_lived"
+    all_option = ["", "hidden once they are over"]
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """Shown, too."""
+        return [("1", "shown")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Credential]) -> QuerySet[Credential]:
+        """All that are asked for by name, or else without those."""
+        if self.value() == "1" or request.GET.get(SEARCH_VAR):
+            return queryset
+        made_for = F("expires_at") - F("created_at")
+        over = queryset.alias(made_for=made_for).filter(expires_at__lte=Now(), made_for__lt=SHORT_LIFE)
+        return queryset.exclude(pk__in=over.values("pk"))
 
 
 def _moment(text: str) -> datetime.datetime | None:

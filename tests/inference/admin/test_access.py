@@ -1,9 +1,11 @@
 """The pages of devices and credentials: a token is shown once, and rights never widen by accident."""
 
+import datetime
 import hashlib
 import re
 
 from django.contrib.auth.models import Group, User
+from django.utils import timezone
 
 from inference.models import Credential, Device
 from inference.permissions import ADMIN, OPERATOR
@@ -68,6 +70,26 @@ def test_credentials_are_revoked_and_not_deleted(browser, db):
     assert credential.revoked_at is not None
     assert "revoked" in browser.get(LIST).content.decode()
     assert browser.post(f"{LIST}{credential.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_what_was_made_for_a_moment_and_is_over_is_shown_on_request_only(browser, db):
+    now, hour = timezone.now(), datetime.timedelta(hours=1)
+    kinds = {
+        "tried": (now - 2 * hour, now - hour),
+        "trying": (now - hour, now + hour),
+        "expired": (now - 100 * hour, now - hour),
+        "lasting": (now - hour, None),
+    }
+    for service, (created_at, expires_at) in kinds.items():
+        credential, _ = credential_create(service=service, scopes=["read"], actor="test", expires_at=expires_at)
+        Credential.objects.filter(pk=credential.pk).update(created_at=created_at)
+    for query, shown in (
+        ("", {"trying", "expired", "lasting"}),
+        ("?short_lived=1", set(kinds)),
+        ("?q=tried", {"tried"}),
+    ):
+        page = browser.get(LIST + query).content.decode()
+        assert {service for service in kinds if f"service {service}" in page} == shown, query
 
 
 def test_devices_are_added_disabled_and_enabled(browser, db):
