@@ -24,6 +24,14 @@ class AuditPolicy(models.TextChoices):
     OFF = "off", "off: not stored"
 
 
+class Promotion(models.TextChoices):
+    """What becomes of a version that retraining made and the gate let through."""
+
+    DEPLOY = "deploy", "deploy: goes live by itself"
+    APPROVE = "approve", "approve: waits for a person"
+    REGISTER = "register", "register: is published only"
+
+
 class Role(models.TextChoices):
     """What a deployed version does for its endpoint."""
 
@@ -62,6 +70,9 @@ class Endpoint(models.Model):
     signature = models.JSONField(help_text="The inputs and outputs its champion has, or will have.")
     signature_digest = models.CharField(max_length=71)
     audit = models.CharField(max_length=6, choices=AuditPolicy, default=AuditPolicy.STRICT)
+    promotion = models.CharField(
+        max_length=8, choices=Promotion, default=Promotion.APPROVE, help_text="What becomes of a retrained version."
+    )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, help_text="From then on it answers no more.")

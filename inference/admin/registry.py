@@ -16,7 +16,8 @@ from inference.models import Deployment, Endpoint, Role, Version
 
 @admin.register(Endpoint)
 class EndpointAdmin(NotedAdmin, KeptAdmin):
-    """Endpoints. What `endpoint.toml` says is shown; who owns one, and whether it answers, is decided here."""
+    """Endpoints. What `endpoint.toml` says is shown; who owns one, whether it answers, and what becomes of
+    versions that retraining made, is decided here."""
 
     list_display = ["page", "name", "champion", "audit", "owner", "retired_at"]
     list_display_links = None
@@ -30,11 +31,12 @@ class EndpointAdmin(NotedAdmin, KeptAdmin):
         "inputs",
         "output",
         "folder",
+        "promotion",
         "owner",
         "retired_at",
         "created_at",
     ]
-    readonly_fields = [name for name in fields if name not in ("owner", "retired_at")]
+    readonly_fields = [name for name in fields if name not in ("promotion", "owner", "retired_at")]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: endpoints come from artifacts/."""

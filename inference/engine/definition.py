@@ -12,16 +12,17 @@ from inference.engine.signature import Signature
 
 NAME = "endpoint.toml"
 AUDITS = ("strict", "fast", "off")
+PROMOTIONS = ("deploy", "approve", "register")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
-_KEYS = {"slug", "name", "description", "audit", "champion", "inputs", "output", "data"}
+_KEYS = {"slug", "name", "description", "audit", "champion", "promotion", "inputs", "output", "data"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """One endpoint as git holds it.
 
-    `champion` is the algorithm that answers where nothing was deployed yet. `data` is the `[data]` table as written;
-    training reads it.
+    `champion` is the algorithm that answers where nothing was deployed yet. `promotion` is what a new endpoint does
+    with versions that retraining made. `data` is the `[data]` table as written; training reads it.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Definition:
     description: str
     audit: str
     champion: str | None
+    promotion: str
     signature: Signature
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,6 +60,9 @@ def read(folder: Path) -> Definition:
     audit = said.get("audit", "strict")
     if audit not in AUDITS:
         raise DefinitionInvalid(place, f"has audit {audit!r}; it is one of {', '.join(AUDITS)}.")
+    promotion = said.get("promotion", "approve")
+    if promotion not in PROMOTIONS:
+        raise DefinitionInvalid(place, f"has promotion {promotion!r}; it is one of {', '.join(PROMOTIONS)}.")
     champion, data = said.get("champion"), said.get("data", {})
     if champion is not None and not (isinstance(champion, str) and _SLUG.fullmatch(champion)):
         raise DefinitionInvalid(place, f"has champion {champion!r}; it is the name of an algorithm's folder.")
@@ -74,6 +79,7 @@ def read(folder: Path) -> Definition:
         description=str(said.get("description", "")).strip(),
         audit=audit,
         champion=champion,
+        promotion=promotion,
         signature=signature,
         data=data,
     )

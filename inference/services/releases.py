@@ -107,7 +107,10 @@ def _endpoint(definition: Definition, actor: str) -> Endpoint:
         "audit": definition.audit,
     }
     signature = {"signature": definition.signature.to_dict(), "signature_digest": definition.signature.digest}
-    endpoint = Endpoint.objects.filter(slug=definition.slug).first() or Endpoint(slug=definition.slug)
+    # What `promotion` says is for the beginning, as `champion` is; afterwards people decide it.
+    endpoint = Endpoint.objects.filter(slug=definition.slug).first() or Endpoint(
+        slug=definition.slug, promotion=definition.promotion
+    )
     # While a champion answers, its signature is what callers see; another one comes with `--major`.
     if endpoint.pk is None or not endpoint.deployments.filter(role=Role.CHAMPION, ended_at=None).exists():
         said |= signature

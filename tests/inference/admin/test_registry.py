@@ -19,12 +19,10 @@ def test_endpoints_are_shown_with_their_champion_and_inputs(browser, flow):
 
 
 def test_an_endpoint_is_retired_and_owned_here_and_described_in_git(browser, flow, admin_user):
-    browser.post(
-        f"/inference/endpoint/{flow.pk}/change/",
-        {"slug": "other", "audit": "off", "owner": admin_user.pk, "retired_at_0": "2026-01-01", "retired_at_1": "0:00"},
-    )
+    here = {"owner": admin_user.pk, "promotion": "deploy", "retired_at_0": "2026-01-01", "retired_at_1": "0:00"}
+    browser.post(f"/inference/endpoint/{flow.pk}/change/", {"slug": "other", "audit": "off"} | here)
     flow.refresh_from_db()
-    assert (flow.slug, flow.audit, flow.owner) == ("flow", "strict", admin_user)
+    assert (flow.slug, flow.audit, flow.owner, flow.promotion) == ("flow", "strict", admin_user, "deploy")
     assert flow.retired_at is not None
 
 

@@ -15,6 +15,7 @@ def test_an_endpoint_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert (read.slug, read.name, read.audit, read.champion) == ("boiler-service", "Boiler service", "strict", None)
     assert read.signature.names == ("flue_c", "starts", "serial", "fuel")
     assert read.data["file"] == "boilers.csv"
+    assert read.promotion == "approve"
     assert definitions.found(tmp_path) == [tmp_path / "boilers"]
 
 
@@ -25,6 +26,7 @@ def test_an_endpoint_is_read_with_its_defaults(tmp_path: Path) -> None:
         ('slug = "boiler-service"', "", "needs a `slug`"),
         ('slug = "boiler-service"', 'slug = "Boiler service"', "needs a `slug`"),
         ('name = "Boiler service"', 'audit = "loose"', "has audit 'loose'"),
+        ('name = "Boiler service"', 'promotion = "hope"', "has promotion 'hope'"),
         ('name = "Boiler service"', "colour = 1", "no use for `colour`"),
         ('name = "Boiler service"', "champion = 1", "has champion 1"),
         ('dtype = "int64"', 'dtype = "integer"', "signature that can't be used"),

@@ -144,6 +144,16 @@ def test_a_new_description_is_taken_over(artifacts, release):
     assert (endpoint.description, endpoint.audit) == ("How much flows?", "fast")
 
 
+def test_promotion_in_git_is_for_the_beginning_and_people_decide_it_later(artifacts, release):
+    toml = artifacts / "flow" / "endpoint.toml"
+    toml.write_text('promotion = "register"\n' + toml.read_text())
+    release()
+    assert Endpoint.objects.get().promotion == "register"
+    Endpoint.objects.update(promotion="deploy")
+    release()
+    assert Endpoint.objects.get().promotion == "deploy"
+
+
 def test_other_inputs_wait_while_a_champion_answers(artifacts, store, release):
     release()
     tiny.write_endpoint(artifacts, names="abc")
