@@ -2,6 +2,7 @@
 
 ForetellError
 ├── BadSchedule           a schedule's times can't be read, or come too often
+├── JobState              a job is not in a state in which that can be done to it
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
 └── TrainingError
     ├── AlgorithmInvalid  algorithm.py or params.toml can't be used
@@ -10,6 +11,8 @@ ForetellError
     └── VersionExists     the version is there already, with other bits
 """
 
+from collections.abc import Iterable
+
 from inference.engine.errors import ForetellError
 
 
@@ -17,6 +20,16 @@ class BadSchedule(ForetellError):
     """A schedule's crontab, zone or plan that can't be used."""
 
     code = "bad_schedule"
+
+
+class JobState(ForetellError):
+    """A job that is over, or not over yet, as the case may be."""
+
+    code = "job_state"
+
+    def __init__(self, action: str, state: str, possible: Iterable[str]) -> None:
+        self.state = state
+        super().__init__(f"A job that is {state} can't be {action}; one that is {' or '.join(possible)} can.")
 
 
 class LeaseLost(ForetellError):
