@@ -3,7 +3,9 @@
 ForetellError
 ├── BadHost, HeadersTooLarge, UnknownParameter
 ├── MethodNotAllowed, NotAcceptable
-└── UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, IncompleteBody
+├── UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, IncompleteBody
+├── IncompleteUpload, UploadTooLarge, UploadStorageFull
+└── BadPage, BadIdempotencyKey
 """
 
 from collections.abc import Sequence
@@ -51,16 +53,16 @@ class MethodNotAllowed(ForetellError):
 
 
 class NotAcceptable(ForetellError):
-    """An `Accept` header that rules out JSON."""
+    """An `Accept` header that rules out all that the address answers with."""
 
     code = "not_acceptable"
 
-    def __init__(self) -> None:
-        super().__init__("Answers are application/json. Accept that, `*/*`, or send no Accept header.")
+    def __init__(self, offered: Sequence[str] = ("application/json",)) -> None:
+        super().__init__(f"Answers are {' or '.join(offered)}. Accept that, `*/*`, or send no Accept header.")
 
 
 class UnsupportedMediaType(ForetellError):
-    """A body of another type than JSON, or of no type."""
+    """A body of a type that the address does not take, or of no type."""
 
     code = "unsupported_media_type"
 
@@ -97,3 +99,49 @@ class IncompleteBody(ForetellError):
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"The body did not arrive within {timeout_s:g} s. Send it again.")
+
+
+class IncompleteUpload(ForetellError):
+    """A file that stopped coming before its end, or came too slowly."""
+
+    code = "incomplete_upload"
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"The file did not arrive completely: waited {timeout_s:g} s. Nothing is kept; send it again.")
+
+
+class UploadTooLarge(ForetellError):
+    """A file over the limit, whatever its Content-Length said."""
+
+    code = "file_too_large"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"Expected a file of at most {limit} bytes; more came. Split it into several.")
+
+
+class UploadStorageFull(ForetellError):
+    """No room for a file on the way in. Other than a full database, it ends no prediction."""
+
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("The server has no room for this file. Nothing is kept; ask its operator to make room.")
+
+
+class BadPage(ForetellError):
+    """A place or a size of a page that can't be one."""
+
+    code = "bad_pagination"
+
+    def __init__(self, name: str, expected: str, came: str) -> None:
+        super().__init__(f"Expected `{name}` to be {expected}; got {came[:64]!r}.")
+
+
+class BadIdempotencyKey(ForetellError):
+    """An `Idempotency-Key` that can't name a request."""
+
+    code = "bad_idempotency_key"
+
+    def __init__(self) -> None:
+        super().__init__("Expected an Idempotency-Key of 1 to 128 printable ASCII characters. Use a UUID.")

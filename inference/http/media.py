@@ -1,12 +1,10 @@
-"""Media types of requests and answers: JSON in, JSON out."""
+"""Media types of requests and answers: JSON in, JSON out, unless a view says otherwise."""
 
 from functools import lru_cache
 
 from rest_framework.negotiation import BaseContentNegotiation
 
 ACCEPTED = "application/json"
-_ANSWERS = {"application/json": 3, "application/*": 2, "*/*": 1}
-"""The ranges that take our answers in, and how specific each is (RFC 9110, 12.5.1)."""
 
 
 class JsonOnly(BaseContentNegotiation):
@@ -22,12 +20,13 @@ class JsonOnly(BaseContentNegotiation):
 
 
 @lru_cache(maxsize=256)
-def accepts_json(accept: bytes) -> bool:
-    """Whether an `Accept` header lets a JSON answer through: the most specific range that matches decides."""
-    best, allowed = 0, False
+def accepts(accept: bytes, media_type: str = ACCEPTED) -> bool:
+    """Whether an `Accept` header lets a media type through: the most specific range that matches decides (RFC 9110)."""
+    ranges = ("*/*", media_type.partition("/")[0] + "/*", media_type)
+    best, allowed = -1, False
     for item in accept.decode("latin-1").lower().split(","):
         media_range, *parameters = (part.strip() for part in item.split(";"))
-        rank = _ANSWERS.get(media_range, 0)
+        rank = ranges.index(media_range) if media_range in ranges else -1
         if rank > best:
             best = rank
             allowed = not any(_is_zero_quality(parameter) for parameter in parameters)
@@ -40,8 +39,8 @@ def _is_zero_quality(parameter: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def is_json(content_type: bytes) -> bool:
-    """Whether a `Content-Type` says JSON in UTF-8."""
+def type_of(content_type: bytes) -> str:
+    """The media type that a `Content-Type` names, in lower case; "" where it says another charset than UTF-8."""
     media_type, *parameters = (part.strip() for part in content_type.decode("latin-1").lower().split(";"))
     charsets = [parameter.partition("=")[2].strip('" ') for parameter in parameters if parameter.startswith("charset")]
-    return media_type == ACCEPTED and all(charset in ("utf-8", "utf8") for charset in charsets)
+    return media_type if all(charset in ("utf-8", "utf8") for charset in charsets) else ""

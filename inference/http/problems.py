@@ -19,11 +19,12 @@ from inference.http import media
 from inference.http.errors import (
     BodyTooLarge,
     IncompleteBody,
+    IncompleteUpload,
     MethodNotAllowed,
     NotAcceptable,
     UnsupportedMediaType,
 )
-from inference.http.register import REGISTER
+from inference.http.register import REGISTER, meaning_of
 from inference.http.replies import PROBLEM, Reply
 from inference.ids import prediction_id
 
@@ -44,16 +45,16 @@ def reply(error: Exception, request_id: str) -> Reply:
         error = Internal(request_id)
     return Reply(
         body=msgspec.json.encode(document(error, request_id)),
-        status=REGISTER[error.code].status,
+        status=meaning_of(error).status,
         media_type=PROBLEM,
         headers=_headers(error),
-        closes=isinstance(error, BodyTooLarge | IncompleteBody),
+        closes=isinstance(error, BodyTooLarge | IncompleteBody | IncompleteUpload),
     )
 
 
 def document(error: ForetellError, request_id: str) -> dict[str, Any]:
     """The problem document of an error."""
-    meaning = REGISTER[error.code]
+    meaning = meaning_of(error)
     said = {
         "type": URN + error.code,
         "title": meaning.title,
@@ -85,7 +86,7 @@ def _sendable(text: str) -> str:
 
 
 def _headers(error: ForetellError) -> tuple[tuple[bytes, bytes], ...]:
-    status = REGISTER[error.code].status
+    status = meaning_of(error).status
     if status == 401:
         told = b"" if isinstance(error, MissingToken) else b', error="invalid_token"'
         return ((b"www-authenticate", b'Bearer realm="foretell"' + told),)

@@ -6,6 +6,9 @@ same table, and a test holds the two together.
 
 from dataclasses import dataclass
 
+from inference.engine.errors import ForetellError
+from inference.http.errors import UploadStorageFull
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -27,6 +30,8 @@ REGISTER: dict[str, Meaning] = {
     "token_in_url": Meaning(400, "A credential stands in the address"),
     "unknown_filter": Meaning(400, "The query has a parameter this address does not know"),
     "incomplete_upload": Meaning(400, "The body did not arrive completely"),
+    "bad_pagination": Meaning(400, "That page can't be asked for"),
+    "bad_idempotency_key": Meaning(400, "The Idempotency-Key can't name a request"),
     "bad_host": Meaning(400, "This server does not answer to that host name"),
     "headers_too_large": Meaning(431, "The headers are too large"),
     # The handshake of a stream
@@ -47,6 +52,7 @@ REGISTER: dict[str, Meaning] = {
     "not_acceptable": Meaning(406, "Not acceptable"),
     "body_too_large": Meaning(413, "The body is too large"),
     "too_many_rows": Meaning(413, "Too many instances"),
+    "file_too_large": Meaning(413, "The file is too large"),
     "unsupported_media_type": Meaning(415, "Unsupported media type"),
     "unsupported_encoding": Meaning(415, "Unsupported content encoding"),
     # The instances
@@ -55,7 +61,7 @@ REGISTER: dict[str, Meaning] = {
     "missing_feature": Meaning(422, "A feature is missing"),
     "unknown_feature": Meaning(422, "Unknown feature"),
     "wrong_shape": Meaning(422, "Wrong shape"),
-    "no_rows": Meaning(422, "No instances"),
+    "no_rows": Meaning(422, "No rows"),
     "wrong_type": Meaning(422, "Wrong type"),
     "null_not_allowed": Meaning(422, "Null is not allowed"),
     "not_finite": Meaning(422, "A number is not finite"),
@@ -65,6 +71,18 @@ REGISTER: dict[str, Meaning] = {
     "invalid_character": Meaning(422, "A text holds a character that can't be stored"),
     "bad_label": Meaning(422, "Not a possible answer"),
     "bad_timestamp": Meaning(422, "Not a time with a zone"),
+    # Files of batch jobs
+    "bad_file": Meaning(422, "The file can't be read as its format"),
+    "bad_header": Meaning(422, "The file has not the columns it must have"),
+    # Jobs
+    "job_state": Meaning(409, "Not in this state"),
+    "run_in_progress": Meaning(409, "A training is under way"),
+    "gate_failed": Meaning(409, "The gate refused the version"),
+    "file_too_large": Meaning(413, "The file is too large"),
+    "bad_file": Meaning(422, "The file can't be read"),
+    "bad_header": Meaning(422, "The file's columns don't fit"),
+    "bad_schedule": Meaning(422, "Not a schedule"),
+    "idempotency_mismatch": Meaning(422, "The Idempotency-Key named another request"),
     # The server
     "rate_limited": Meaning(429, "Too many requests"),
     "model_error": Meaning(500, "The model failed"),
@@ -75,3 +93,15 @@ REGISTER: dict[str, Meaning] = {
     "storage_full": Meaning(503, "The storage is full"),
     "predict_timeout": Meaning(504, "The model did not answer in time"),
 }
+
+_OTHERWISE: dict[type[ForetellError], Meaning] = {UploadStorageFull: Meaning(507, "The storage is full")}
+"""Errors whose status is not their code's: a full disk on the way in is a file's own trouble, not the server's."""
+
+
+def meaning_of(error: ForetellError) -> Meaning:
+    """What an error says over HTTP.
+
+    Raises:
+        KeyError: nobody has given its code a status.
+    """
+    return _OTHERWISE.get(type(error)) or REGISTER[error.code]

@@ -1,6 +1,7 @@
 """One request of the express lane: what came, checked as it is asked for."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +13,7 @@ from inference.http.errors import (
     BodyTooLarge,
     HeadersTooLarge,
     IncompleteBody,
+    IncompleteUpload,
     NotAcceptable,
     UnknownParameter,
     UnsupportedEncoding,
@@ -100,18 +102,41 @@ class Request:
         if not hosts.is_allowed(self.headers.get(b"host", b"")):
             raise BadHost
 
-    def check_accept(self) -> None:
-        """Refuse a client that can't read JSON.
+    @property
+    def media_type(self) -> str:
+        """The media type of its body, in lower case; "" for none, or one in another charset than UTF-8."""
+        return media.type_of(self.headers.get(b"content-type", b""))
+
+    @property
+    def has_body(self) -> bool:
+        """Whether its headers announce a body of at least a byte, or of unknown length."""
+        return b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0").strip(b"0") != b""
+
+    @property
+    def has_much_to_come(self) -> bool:
+        """Whether its body was not received to its end, and may be more than anyone wants to take in and forget."""
+        if self.complete:
+            return False
+        return b"transfer-encoding" in self.headers or self.announced_bytes > MAX_BODY_BYTES
+
+    @property
+    def announced_bytes(self) -> int:
+        """The length that its headers announce; 0 for none."""
+        length = self.headers.get(b"content-length", b"")
+        return int(length[:20]) if length.isdigit() else 0
+
+    def check_accept(self, offered: Sequence[str] = (media.ACCEPTED,)) -> None:
+        """Refuse a client that can read none of the types that are offered.
 
         Raises:
-            NotAcceptable: its `Accept` header rules JSON out.
+            NotAcceptable: its `Accept` header rules them out.
         """
         accept = self.headers.get(b"accept")
-        if accept is not None and not media.accepts_json(accept):
-            raise NotAcceptable
+        if accept is not None and not any(media.accepts(accept, media_type) for media_type in offered):
+            raise NotAcceptable(offered)
 
-    def check_content(self) -> None:
-        """Refuse a body that is not plain JSON, by what its headers say.
+    def check_content(self, accepted: Sequence[str] = (media.ACCEPTED,)) -> None:
+        """Refuse a body that is of no accepted type, or compressed, by what its headers say.
 
         Raises:
             UnsupportedMediaType: the `Content-Type` is another one, or missing.
@@ -120,9 +145,9 @@ class Request:
         encoding = self.headers.get(b"content-encoding", b"identity")
         if encoding.lower() != b"identity":
             raise UnsupportedEncoding(encoding.decode("latin-1"))
-        content_type = self.headers.get(b"content-type", b"")
-        if not media.is_json(content_type):
-            raise UnsupportedMediaType(content_type.decode("latin-1"), media.ACCEPTED)
+        if self.media_type not in accepted:
+            came = self.headers.get(b"content-type", b"").decode("latin-1")
+            raise UnsupportedMediaType(came, ", ".join(accepted))
 
     def query(self, *known: str) -> dict[str, str]:
         """The query parameters.
@@ -163,8 +188,7 @@ class Request:
             IncompleteBody: its end did not come in time.
             ClientGoneError: the client left.
         """
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+        if self.announced_bytes > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
         message = await self._receive()
         if message["type"] != "http.request":
@@ -177,6 +201,29 @@ class Request:
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
         return body
+
+    async def pieces(self, *, idle_s: float) -> AsyncIterator[bytes]:
+        """The body in the pieces it comes in, for one that is too large to be held.
+
+        Raises:
+            IncompleteUpload: no piece came for `idle_s` seconds.
+            ClientGoneError: the client left.
+        """
+        while not self.complete:
+            try:
+                async with asyncio.timeout(idle_s):
+                    message = await self._receive()
+            except TimeoutError:
+                raise IncompleteUpload(idle_s) from None
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            self.complete = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def left(self) -> None:
+        """Return once the client has closed its connection. Only after the body was received."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def _rest(self, body: bytearray) -> bytes:
         """What follows the first piece, up to just beyond the limit."""

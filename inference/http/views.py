@@ -5,6 +5,7 @@ in the query, method, who asks, DRF's permissions, Accept, Content-Type; the vie
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
@@ -15,9 +16,9 @@ from rest_framework.views import APIView
 from inference.errors import InsufficientScope
 from inference.http import problems
 from inference.http.errors import MethodNotAllowed
-from inference.http.media import JsonOnly
+from inference.http.media import ACCEPTED, JsonOnly
 from inference.http.permissions import BearerAuthentication, HasScope
-from inference.http.replies import JSON, Reply, deliver, headers
+from inference.http.replies import JSON, Reply, StreamedReply, collected, deliver, headers, stream
 from inference.http.requests import ClientGoneError, Request
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -27,7 +28,8 @@ class ExpressView(APIView):
     """An async DRF view served without Django's handler, middleware, sessions or cookies.
 
     Its handlers (`async def post(self, request, …)`) take a `Request` and the path's parts, and return JSON bytes for
-    a 200 or a `Reply`. They raise `ForetellError`s; nothing else of theirs reaches a client but a request id.
+    a 200, a `Reply` or a `StreamedReply`. They raise `ForetellError`s; nothing else of theirs reaches a client but a
+    request id.
     """
 
     authentication_classes: Sequence[type] = [BearerAuthentication]
@@ -42,6 +44,12 @@ class ExpressView(APIView):
     """A caller needs one of these."""
     parameters: ClassVar[tuple[str, ...]] = ()
     """The query parameters its address knows."""
+    accepted: ClassVar[tuple[str, ...]] = (ACCEPTED,)
+    """The media types of bodies that it takes."""
+    offered: ClassVar[tuple[str, ...]] = (ACCEPTED,)
+    """The media types of its answers."""
+    needs_body: ClassVar[bool] = True
+    """Whether a method that may have a body must have one."""
     is_probe: ClassVar[bool] = False
     """Whether it answers whatever the Host header and the query say: probes ask as they like."""
 
@@ -75,10 +83,15 @@ class ExpressView(APIView):
             await send({"type": "http.response.start", "status": 200, "headers": listed})
             await send({"type": "http.response.body", "body": answer})
             return
+        if isinstance(answer, StreamedReply):
+            await stream(answer, request, send)
+            return
         reply = Reply(body=answer) if isinstance(answer, bytes) else answer
+        if request.has_much_to_come:
+            reply = replace(reply, closes=True)
         await deliver(reply, request.id, request.method, send, None if request.complete else receive)
 
-    async def answer(self, request: Request, arguments: Mapping[str, str]) -> bytes | Reply:
+    async def answer(self, request: Request, arguments: Mapping[str, str]) -> bytes | Reply | StreamedReply:
         """The answer to a request, also when it is refused or fails.
 
         Raises:
@@ -92,10 +105,11 @@ class ExpressView(APIView):
             for authenticator in self._authenticators:
                 request.auth = authenticator.known_caller(request) or await authenticator.caller(request)
             self.check_permissions(request)
-            request.check_accept()
-            if request.method in _METHODS_WITH_BODY:
-                request.check_content()
-            return await handler(request, **arguments)
+            request.check_accept(self.offered)
+            if request.method in _METHODS_WITH_BODY and (self.needs_body or request.has_body):
+                request.check_content(self.accepted)
+            answer = await handler(request, **arguments)
+            return await answer.begun() if isinstance(answer, StreamedReply) else answer
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001 - the door: every exception becomes an answer, and is logged there
@@ -148,6 +162,8 @@ class ExpressView(APIView):
 
         express = Request(request.scope, receive)
         answer = await self.answer(express, kwargs)
+        if isinstance(answer, StreamedReply):
+            answer = await collected(answer)
         reply = Reply(body=answer) if isinstance(answer, bytes) else answer
         listed = [*headers(express.id, len(reply.body), reply.media_type), *reply.headers]
         return HttpResponse(reply.body, status=reply.status, headers={n.decode(): v.decode() for n, v in listed})

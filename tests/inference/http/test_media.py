@@ -25,7 +25,7 @@ from inference.http import media
     ],
 )
 def test_the_most_specific_range_decides(accept: bytes, accepted: bool) -> None:
-    assert media.accepts_json(accept) is accepted
+    assert media.accepts(accept) is accepted
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,18 @@ def test_the_most_specific_range_decides(accept: bytes, accepted: bool) -> None:
     ],
 )
 def test_a_body_is_json_in_utf_8_or_refused(content_type: bytes, is_json: bool) -> None:
-    assert media.is_json(content_type) is is_json
+    assert (media.type_of(content_type) == media.ACCEPTED) is is_json
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted"),
+    [
+        (b"text/csv", True),
+        (b"text/*", True),
+        (b"application/json", False),
+        (b"text/csv;q=0, */*", False),
+        (b"text/*;q=0, text/csv", True),
+    ],
+)
+def test_other_types_than_json_are_asked_for_in_the_same_way(accept: bytes, accepted: bool) -> None:
+    assert media.accepts(accept, "text/csv") is accepted
