@@ -78,9 +78,6 @@ REGISTER: dict[str, Meaning] = {
     "job_state": Meaning(409, "Not in this state"),
     "run_in_progress": Meaning(409, "A training is under way"),
     "gate_failed": Meaning(409, "The gate refused the version"),
-    "file_too_large": Meaning(413, "The file is too large"),
-    "bad_file": Meaning(422, "The file can't be read"),
-    "bad_header": Meaning(422, "The file's columns don't fit"),
     "bad_schedule": Meaning(422, "Not a schedule"),
     "idempotency_mismatch": Meaning(422, "The Idempotency-Key named another request"),
     # The server
