@@ -15,6 +15,7 @@ VIEWER, OPERATOR, DATA_SCIENTIST, ADMIN = "viewer", "operator", "data scientist"
 DEPLOY = "inference.deploy_version"
 TRY = "inference.try_endpoint"
 ADD_NOTE = "inference.add_note"
+ADD_FEEDBACK = "inference.add_feedback"
 DELETE_NOTE = "inference.delete_note"
 SEE_BATCHES, RUN_BATCH = "jobs.view_batchjob", "jobs.run_batchjob"
 SEE_TRAININGS, RUN_TRAINING = "jobs.view_trainingrun", "jobs.run_trainingrun"
@@ -29,6 +30,7 @@ _OPERATES = frozenset(
     {
         TRY,
         ADD_NOTE,
+        ADD_FEEDBACK,
         RUN_BATCH,
         "auth.view_user",
         "inference.add_device",
@@ -53,7 +55,7 @@ _GOVERNS = frozenset(
 GROUPS: dict[str, frozenset[str]] = {
     VIEWER: _LOOKS,
     OPERATOR: _LOOKS | _OPERATES,
-    DATA_SCIENTIST: _LOOKS | {TRY, DEPLOY, ADD_NOTE, RUN_BATCH, RUN_TRAINING},
+    DATA_SCIENTIST: _LOOKS | {TRY, DEPLOY, ADD_NOTE, ADD_FEEDBACK, RUN_BATCH, RUN_TRAINING},
     ADMIN: _LOOKS | _OPERATES | _GOVERNS | {DEPLOY, RUN_TRAINING},
 }
 """Each group's permissions, as `app.codename`. Migrations seed them; a test holds both equal."""

@@ -1,5 +1,6 @@
 """What Foretell's pages share: pages that only show, and values as a person reads them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from inference.admin.changes import LoggedAdmin
 from inference.models import Credential, Prediction
 from inference.services import Issued
 
+_NUMBER = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
 _ROW = (
     '<tr class="border-b border-base-200 dark:border-base-800">'
     '<th class="font-normal break-words pr-6 py-1 text-left align-top">{}</th>'
@@ -63,6 +65,16 @@ def said(output: dict[str, Any]) -> str:
     if "value" in output:
         return f"{output['value']:.7g}"
     return f"{output['label']} {output['score']:.3f}"
+
+
+def number_in(text: str) -> float | int | str:
+    """The number that a form's text is; the text itself when it is none."""
+    if not _NUMBER.fullmatch(text):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def issued_page(request: HttpRequest, issued: Issued) -> TemplateResponse:

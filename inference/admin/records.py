@@ -22,8 +22,8 @@ from unfold.decorators import display
 from inference.admin.filters import FeedbackFilter, LabelFilter, RangeFilter, SinceFilter
 from inference.admin.notes import NotedAdmin
 from inference.admin.pages import ShownAdmin, answer, table
+from inference.admin.truths import truths
 from inference.models import Prediction, Rejection
-from inference.selectors import feedback_of
 
 LIST_TIMEOUT_MS = 5000
 SHOWN_AT_MOST = 10_000
@@ -44,6 +44,7 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
     """Predictions, the newest first."""
 
     change_form_outer_before_template = "console/recompute.html"
+    change_form_outer_after_template = "console/prediction.html"
 
     list_display = ["predicted", "endpoint", "holder", "tag", "answered", "source"]
     list_display_links = ["predicted"]
@@ -70,7 +71,6 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
         "asked",
         "answered",
         "output_by_name",
-        "feedback",
         "features_by_name",
         "warned",
         "error",
@@ -103,6 +103,18 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
                 raise
         messages.warning(request, "That took too long. Here is the last hour; choose an endpoint or a shorter time.")
         return HttpResponseRedirect(narrow)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page, with what was true and where to tell it."""
+        stored = self.get_object(request, object_id) if object_id else None
+        known = truths(request, stored) if stored is not None else {}
+        return super().changeform_view(request, object_id, form_url, (extra_context or {}) | known)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Prediction], search_term: str
@@ -159,15 +171,6 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
         version, manifest = prediction.version, prediction.version.manifest
         made = {part: _sha256(manifest.get(part, {})) for part in ("files", "data", "code")}
         return table({"manifest": version.digest} | made)
-
-    @display(description="Feedback: what was true")
-    def feedback(self, prediction: Prediction) -> SafeString | str:
-        """What was said of it, source by source; the last of each source's rows counts."""
-        told = {
-            f"{row.source} ({row.revision}), {row.received_at:%Y-%m-%d %H:%M:%S}": row.value
-            for row in feedback_of(prediction=prediction)
-        }
-        return table(told) if told else "Nothing yet. It comes over REST or the stream, with the prediction's id."
 
     @display(description="Features")
     def features_by_name(self, prediction: Prediction) -> SafeString:

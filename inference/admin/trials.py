@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from django.utils import timezone
 
 from inference import ids
 from inference.admin.endpoints import EndpointView
-from inference.admin.pages import said
+from inference.admin.pages import number_in, said
 from inference.callers import Caller
 from inference.engine.card import accepted
 from inference.engine.errors import ForetellError, InvalidInput, ModelUnavailable
@@ -34,7 +33,6 @@ from inference.services import credential_create
 CREDENTIAL_MINUTES = 15
 PREFIX = "feature."
 """Before an input's name in the form, so that no input can pass for one of the form's own fields."""
-_NUMBER = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
 _MAX_SUBJECT = 64
 
 
@@ -200,20 +198,10 @@ def features(signature: Signature, values: Mapping[str, str]) -> dict[str, Any]:
             if text or not one.pinned or one.nullable:
                 said[one.name] = given
         elif text.strip():
-            said[one.name] = _number(text.strip())
+            said[one.name] = number_in(text.strip())
         elif one.nullable:
             said[one.name] = None
     return said
-
-
-def _number(text: str) -> float | int | str:
-    """The number a text is; the text itself when it is none."""
-    if not _NUMBER.fullmatch(text):
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
 
 
 def _subject(request: HttpRequest) -> str:

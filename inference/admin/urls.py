@@ -8,6 +8,7 @@ from inference.admin.devices import DeviceRotateView, DeviceSwitchView, DeviceVi
 from inference.admin.endpoints import CardView, ConnectView, DeployView, OverviewView, VersionsView, VersionView
 from inference.admin.recomputing import RecomputeView
 from inference.admin.trials import CredentialView, TryView
+from inference.admin.truths import TruthView
 
 app_name = "console"
 
@@ -30,6 +31,7 @@ urlpatterns = [
     _page(f"{_VERSION}card.md", CardView, "card"),
     _page(f"{_VERSION}deploy/", DeployView, "deploy"),
     _page("predictions/<uuid:id>/recompute/", RecomputeView, "recompute"),
+    _page("predictions/<uuid:id>/feedback/", TruthView, "truth"),
     _page("devices/<str:name>/", DeviceView, "device"),
     _page("devices/<str:name>/rotate/", DeviceRotateView, "device_rotate"),
     _page("devices/<str:name>/switch/", DeviceSwitchView, "device_switch"),

@@ -57,6 +57,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "endpoints/<str:slug>/versions/<str:tag>/card.md": (LOOK, NOBODY),
     "endpoints/<str:slug>/versions/<str:tag>/deploy/": ("DAS", "DAS"),
     "predictions/<uuid:id>/recompute/": (NOBODY, LOOK),
+    "predictions/<uuid:id>/feedback/": ("ODAS", "ODAS"),
     "devices/<str:name>/": (LOOK, NOBODY),
     "devices/<str:name>/rotate/": (NOBODY, "OAS"),
     "devices/<str:name>/switch/": (NOBODY, "OAS"),

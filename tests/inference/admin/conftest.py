@@ -36,7 +36,7 @@ def predict(flow):
         moment = datetime.datetime.now(datetime.UTC) - ago
         id_ = ids.prediction_id() if not ago else str(ids.floor(moment))
         stored = {
-            "version": flow.versions.get(),
+            "version": flow.versions.order_by("pk").first(),
             "source": Source.REST,
             "request_id": ids.prediction_id(),
             "features": [1.5, 2.25],

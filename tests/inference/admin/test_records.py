@@ -208,7 +208,7 @@ def test_feedback_is_shown_and_narrows_the_list(browser, predict, flow):
     page = _page(browser, f"{LIST}{told.pk}/change/")
     for shown in ("device:pump-7", "3.5", "3.625"):
         assert shown in page
-    assert "Nothing yet" in _page(browser, f"{LIST}{untold.pk}/change/")
+    assert "Nobody has said yet" in _page(browser, f"{LIST}{untold.pk}/change/")
     for value, shown, hidden in (("1", told, untold), ("0", untold, told)):
         page = _page(browser, f"{LIST}?feedback={value}")
         assert str(shown.pk) in page
