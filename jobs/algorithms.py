@@ -1,9 +1,10 @@
 """An algorithm as git holds it: `algorithm.py` with `build(params, seed)`, and `params.toml`."""
 
+import re
 import tomllib
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from jobs.errors import AlgorithmInvalid
 
 CODE = "algorithm.py"
 PARAMS = "params.toml"
-_KEYS = {"seed", "params", "distributions"}
+_KEYS = {"seed", "params", "distributions", "gate"}
+_GATE = re.compile(rb"^\[gate\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,8 @@ class Algorithm:
     """A way to answer an endpoint.
 
     `build(params, seed)` returns an unfitted scikit-learn pipeline. `distributions` are the installed distributions
-    its pickle may name code of, besides scikit-learn, numpy, scipy and joblib. `code` has the sha256 of its files.
+    its pickle may name code of, besides scikit-learn, numpy, scipy and joblib. `code` has the sha256 of its files, and
+    `gate` the table `[gate]` as written: it judges versions and makes none, so it is left out of the sum.
     """
 
     name: str
@@ -30,6 +33,18 @@ class Algorithm:
     seed: int
     distributions: tuple[str, ...]
     code: Mapping[str, str]
+    gate: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """What `params.toml` says. `sha256` is of its text without the table `[gate]`."""
+
+    seed: int
+    params: Mapping[str, Any]
+    distributions: tuple[str, ...]
+    gate: Mapping[str, Any]
+    sha256: str
 
 
 def read(folder: Path) -> Algorithm:
@@ -39,16 +54,7 @@ def read(folder: Path) -> Algorithm:
         AlgorithmInvalid: a file is not there or can't be used.
     """
     place = f"{folder.parent.name}/{folder.name}"
-    params_bytes = _bytes(folder / PARAMS, place)
-    try:
-        said = tomllib.loads(params_bytes.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AlgorithmInvalid(f"{place}/{PARAMS}", f"is not TOML: {error}.") from error
-    if unknown := sorted(set(said) - _KEYS):
-        raise AlgorithmInvalid(f"{place}/{PARAMS}", f"has no use for `{unknown[0]}`. It may have {sorted(_KEYS)}.")
-    seed, params = said.get("seed"), said.get("params", {})
-    if type(seed) is not int or not 0 <= seed < 2**32 or not isinstance(params, dict):
-        raise AlgorithmInvalid(f"{place}/{PARAMS}", "needs a `seed` (a whole number from 0) and a table `[params]`.")
+    said = params(folder)
     code_bytes = _bytes(folder / CODE, place)
     build = getattr(run(code_bytes, folder / CODE), "build", None)
     if not callable(build):
@@ -57,11 +63,54 @@ def read(folder: Path) -> Algorithm:
         name=folder.name,
         folder=folder,
         build=build,
-        params=params,
-        seed=seed,
-        distributions=tuple(said.get("distributions", ())),
-        code={f"{folder.name}/{CODE}": sha256(code_bytes), f"{folder.name}/{PARAMS}": sha256(params_bytes)},
+        params=said.params,
+        seed=said.seed,
+        distributions=said.distributions,
+        code={f"{folder.name}/{CODE}": sha256(code_bytes), f"{folder.name}/{PARAMS}": said.sha256},
+        gate=said.gate,
     )
+
+
+def params(folder: Path) -> Params:
+    """Read an algorithm's `params.toml`, and run no code.
+
+    Raises:
+        AlgorithmInvalid: it is not there or can't be used.
+    """
+    place = f"{folder.parent.name}/{folder.name}/{PARAMS}"
+    data = _bytes(folder / PARAMS, f"{folder.parent.name}/{folder.name}")
+    said = _toml(data, place)
+    if unknown := sorted(set(said) - _KEYS):
+        raise AlgorithmInvalid(place, f"has no use for `{unknown[0]}`. It may have {sorted(_KEYS)}.")
+    seed, table, gate = said.get("seed"), said.get("params", {}), said.get("gate", {})
+    if type(seed) is not int or not 0 <= seed < 2**32 or not isinstance(table, dict):
+        raise AlgorithmInvalid(place, "needs a `seed` (a whole number from 0) and a table `[params]`.")
+    return Params(
+        seed=seed,
+        params=table,
+        distributions=tuple(said.get("distributions", ())),
+        gate=gate,
+        sha256=sha256(_without_gate(data, said, place)),
+    )
+
+
+def _without_gate(data: bytes, said: Mapping[str, Any], place: str) -> bytes:
+    """The text that makes versions: as it would stand there without the table `[gate]` at its end."""
+    if "gate" not in said:
+        return data
+    start = _GATE.search(data)
+    rest = {name: value for name, value in said.items() if name != "gate"}
+    # What is left out must be the table and nothing else, or a change of params would go unseen.
+    if start is None or _toml(data[: start.start()], place) != rest:
+        raise AlgorithmInvalid(place, "has a `gate` that is not the last table. Write `[gate]` at the file's end.")
+    return data[: start.start()].rstrip() + b"\n"
+
+
+def _toml(data: bytes, place: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AlgorithmInvalid(place, f"is not TOML: {error}.") from error
 
 
 def found(endpoint: Path) -> list[Path]:

@@ -1,20 +1,15 @@
-"""Training a version for git: data and code in, a folder out that is the same, to the bit, on the same machine."""
+"""Making a version: definition, code and data in, a version's files out, the same to the bit on the same machine."""
 
-import os
 import random
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import threadpoolctl
 
-from inference.engine import definition as definitions
 from inference.engine import manifest as manifests
 from inference.engine import parity, pickles
 from inference.engine.definition import Definition
@@ -24,28 +19,17 @@ from inference.engine.loader import COMPILED, GOLDEN, MODEL, golden_bytes
 from inference.engine.manifest import Manifest, Parity
 from inference.engine.runtimes import OnnxRuntime, Runtime, SklearnRuntime, estimator_input
 from inference.engine.signature import Row, Signature
-from jobs import algorithms, datasets, machine
+from jobs import machine
 from jobs.algorithms import Algorithm
 from jobs.datasets import Dataset, Split
-from jobs.errors import TrainingFailed, VersionExists
+from jobs.errors import TrainingFailed
 from jobs.evaluation import evaluate
 from jobs.reference import summarise
 
 GOLDEN_ROWS = 64
-FIRST_VERSION = "1.0.0"
 _METHODS = {"classification": "predict_proba", "regression": "predict", "anomaly": "decision_function"}
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A version in git: where it lies, its digest, and whether it was made just now."""
-
-    folder: Path
-    digest: str
-    manifest: Manifest
-    new: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,38 +43,40 @@ class _Fitted:
     scale: float
 
 
-def train(endpoint: Path, algorithm: str, *, version: str | None = None, say: Say = lambda text: None) -> Trained:
-    """Train a version of an algorithm and place it in the algorithm's folder.
+def make(
+    definition: Definition,
+    code: Algorithm,
+    number: str,
+    dataset: Dataset,
+    split: Split,
+    *,
+    data: Mapping[str, manifests.Data],
+    say: Say = lambda text: None,
+) -> dict[str, bytes]:
+    """Train a version and say its files by name, `manifest.json` among them.
 
     Args:
-        endpoint: the endpoint's folder.
-        algorithm: the algorithm's folder name.
-        version: MAJOR.MINOR.0; by default the newest there is (which must then come out the same), or 1.0.0.
+        number: MAJOR.MINOR.PATCH.
+        data: what the manifest says of where the rows come from.
         say: told what is being done, a line each.
 
     Raises:
-        DefinitionInvalid, TrainingError: something can't be used, or the version is there with other bits.
+        TrainingError: the pipeline can't be fitted, or can't answer what the endpoint asks.
         ArtifactUnsafe: the model can't be pickled, or its pickle names code it may not name.
+        MemoryError: there is not enough of it.
     """
-    definition = definitions.read(endpoint)
-    code = algorithms.read(endpoint / algorithm)
-    number = version or _newest(code.folder) or FIRST_VERSION
-    _check_number(definition, code, number)
-    say(f"{definition.slug} {algorithm}-{number}")
-    dataset = datasets.load(definition)
-    split = datasets.split(dataset, definition.signature, seed=code.seed, place=f"{endpoint.name}/{datasets.FOLDER}")
     say(f"  {len(split.train):,} rows to train on, {len(split.held_out):,} held out")
     fitted = _fit(definition, code, dataset, split, say)
     files, compiled, compared = _files(definition.signature, code, fitted, say)
     manifest = Manifest(
         format=manifests.FORMAT,
         endpoint=definition.slug,
-        algorithm=algorithm,
+        algorithm=code.name,
         version=number,
         signature=definition.signature.to_dict(),
-        files={name: manifests.File(sha256=manifests.sha256(data), bytes=len(data)) for name, data in files.items()},
+        files={name: manifests.File(sha256=manifests.sha256(file), bytes=len(file)) for name, file in files.items()},
         code={**code.code, **dataset.code},
-        data={name: manifests.Data(sha256=digest, rows=len(dataset.rows)) for name, digest in dataset.files.items()},
+        data=dict(data),
         seed=code.seed,
         params=dict(code.params),
         distributions=code.distributions,
@@ -100,11 +86,7 @@ def train(endpoint: Path, algorithm: str, *, version: str | None = None, say: Sa
         parity=compared,
         reference=summarise(definition.signature, [dataset.rows[position] for position in split.train]),
     )
-    placed = _placed(code.folder / number, {**files, manifests.NAME: manifests.written(manifest)})
-    say(
-        f"  {'written to' if placed.new else 'the same as'} {endpoint.name}/{algorithm}/{number}, {placed.digest[:19]}…"
-    )
-    return placed
+    return {**files, manifests.NAME: manifests.written(manifest)}
 
 
 def _fit(definition: Definition, code: Algorithm, dataset: Dataset, split: Split, say: Say) -> _Fitted:
@@ -141,6 +123,8 @@ def _estimator(signature: Signature, code: Algorithm, rows: list[Row], targets: 
             estimator.set_params(**jobs)
             inputs = estimator_input(signature.columns(rows), signature)
             estimator.fit(inputs, truth)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TrainingFailed(place, f"the pipeline can't be fitted: {type(error).__name__}: {error}") from error
     for text in dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught):
@@ -201,52 +185,3 @@ def _gated(
         reason=found.reason,
     )
     return (candidate if found.equal else None), compiled, compared
-
-
-def _newest(folder: Path) -> str | None:
-    """The newest version in git, as text."""
-    numbers = [manifests.version_number(path.parent.name) for path in folder.glob(f"*/{manifests.NAME}")]
-    return ".".join(map(str, max(numbers))) if numbers else None
-
-
-def _check_number(definition: Definition, code: Algorithm, version: str) -> None:
-    """Versions trained for git end in .0; another signature needs another MAJOR, the same one keeps it."""
-    place = f"{definition.folder.name}/{code.name}"
-    try:
-        major, _, patch = manifests.version_number(version)
-    except ValueError as error:
-        raise VersionExists(place, str(error)) from error
-    if patch:
-        raise VersionExists(place, f"{version} can't be trained for git: PATCH belongs to retraining. End it in .0.")
-    for path in code.folder.glob(f"*/{manifests.NAME}"):
-        known = manifests.read(path.read_bytes(), place=str(path.parent.name))
-        same = manifests.signature_of(known).digest == definition.signature.digest
-        if same != (known.number[0] == major):
-            advice = f"Keep MAJOR {known.number[0]}." if same else f"Use --version {known.number[0] + 1}.0.0."
-            raise VersionExists(
-                place, f"{version} has {'the same' if same else 'another'} signature as {known.version}. {advice}"
-            )
-
-
-def _placed(folder: Path, files: Mapping[str, bytes]) -> Trained:
-    """Put a version's folder in place whole; a folder that is there must hold the same bits."""
-    manifest = manifests.read(files[manifests.NAME])
-    digest = manifests.digest_of(files[manifests.NAME])
-    if folder.exists():
-        there = {path.name: path.read_bytes() for path in folder.iterdir()}
-        if changed := sorted(name for name in {*there, *files} if there.get(name) != files.get(name)):
-            raise VersionExists(
-                f"{folder.parent.name}/{folder.name}",
-                f"is there already with other bits ({', '.join(changed)}). Versions never change: train a new one with "
-                f"--version {manifest.number[0]}.{manifest.number[1] + 1}.0, or remove this one if it was never used.",
-            )
-        return Trained(folder, digest, manifest, new=False)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for name, data in files.items():
-            (made / name).write_bytes(data)
-        made.chmod(0o755)
-        os.rename(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return Trained(folder, digest, manifest, new=True)

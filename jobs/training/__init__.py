@@ -1,0 +1,8 @@
+"""Training: for git (`train`), and as runs that select data, fit, judge, publish and promote.
+
+What runs in the limited process knows no Django: `version`. What works on a run's row does: `runs` and its steps.
+"""
+
+from jobs.training.git import Trained, train
+
+__all__ = ["Trained", "train"]
