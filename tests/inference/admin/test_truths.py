@@ -21,7 +21,7 @@ def _told(answer) -> str:
 def answered(flow, predict):
     """Store a prediction of a version that answers something else than a number."""
 
-    def answered(labels: list[str], **output) -> Prediction:
+    def answered(labels: list[str], /, **output) -> Prediction:
         manifest = flow.versions.get().manifest
         manifest["signature"]["output"] = output
         kind = {"algorithm": "kind", "major": 1, "minor": 0, "patch": 0, "digest": "x", "signature_digest": "x"}
