@@ -4,12 +4,7 @@
 (() => {
     const WINDOW_S = 60;
     const RUNNING_S = 10; // a share is taken over so many seconds, so that few readings a second give a steady line
-    const SILENT_MS = 12000; // the server draws at least every 5 s
-    const OPEN_MS = 10000;
-    const LONGEST_WAIT_MS = 15000;
     const MOST_LABELS = 6;
-    const LOGGED_OUT = 4401;
-    const NOT_ALLOWED = 4403;
     const COLOURS = {
         light: ["#2563eb", "#dc2626", "#0d9488", "#b45309", "#7c3aed", "#4d7c0f", "#6b7280"],
         dark: ["#60a5fa", "#f87171", "#2dd4bf", "#fbbf24", "#c4b5fd", "#a3e635", "#9ca3af"],
@@ -17,7 +12,6 @@
 
     const page = document.getElementById("live");
     const state = document.getElementById("live-state");
-    const again = document.getElementById("live-again");
     const pause = document.getElementById("live-pause");
     const cards = document.getElementById("live-cards");
     const cardTemplate = document.getElementById("live-card");
@@ -26,109 +20,31 @@
 
     /* ---- The connection ---------------------------------------------------------------------------------------- */
 
-    let socket = null;
-    let tries = 0;
-    let timer = 0;
-    let countdown = 0;
-    let watchdog = 0;
     let paused = false;
     let newest = null;
     let drawnAt = null;
 
-    function say(name, text) {
-        page.dataset.state = name;
-        if (state.textContent !== text) state.textContent = text;
-        again.hidden = name !== "lost";
-    }
-
-    function connect() {
-        clearTimeout(timer);
-        clearInterval(countdown);
-        const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-        const mine = new WebSocket(`${scheme}//${location.host}${page.dataset.socket}`);
-        let opened = false;
-        socket = mine;
-        if (drawnAt === null) say("wait", "Connecting…");
-        expectNewsWithin(OPEN_MS);
-        mine.onopen = () => {
-            opened = true;
-            expectNewsWithin(SILENT_MS);
-        };
-        mine.onmessage = (event) => {
-            tries = 0;
-            expectNewsWithin(SILENT_MS);
-            take(JSON.parse(event.data));
-        };
-        mine.onclose = (event) => {
-            if (socket !== mine) return;
-            socket = null;
-            clearTimeout(watchdog);
-            if (event.code === LOGGED_OUT) leave("You are logged out. Load the page again to log in.");
-            else if (event.code === NOT_ALLOWED) leave("You may no longer see predictions. Ask an administrator.");
-            else if (opened) wait();
-            else stillLoggedIn().then((yes) => (yes ? wait() : leave("You are logged out. Load the page again to log in.")));
-        };
-    }
-
-    function expectNewsWithin(milliseconds) {
-        clearTimeout(watchdog);
-        watchdog = setTimeout(() => {
-            // A cable that was pulled closes nothing: give up, and do not wait for the browser to notice.
-            const silent = socket;
-            socket = null;
-            if (silent) silent.close();
-            wait();
-        }, milliseconds);
-    }
-
-    /* Browsers do not tell why a socket was refused; a page that leads to the login does. */
-    async function stillLoggedIn() {
-        try {
-            const answer = await fetch(location.pathname, { method: "HEAD", redirect: "manual", cache: "no-store" });
-            return answer.type !== "opaqueredirect";
-        } catch {
-            return true;
-        }
-    }
-
-    /* Wait longer after each try, by chance, so that all pages do not come back in the same moment. */
-    function wait() {
-        tries += 1;
-        const most = Math.min(LONGEST_WAIT_MS, 500 * 2 ** tries);
-        const until = Date.now() + most / 2 + (Math.random() * most) / 2;
-        const tell = () => {
-            const left = Math.max(1, Math.ceil((until - Date.now()) / 1000));
-            const since = drawnAt === null ? "" : ` What you see is from ${clock(drawnAt)}.`;
-            say("lost", `No connection to the server.${since} Trying again in ${left} s.`);
-        };
-        tell();
-        clearInterval(countdown);
-        clearTimeout(timer);
-        countdown = setInterval(tell, 1000);
-        timer = setTimeout(connect, until - Date.now());
-    }
-
-    function leave(text) {
-        clearTimeout(timer);
-        clearInterval(countdown);
-        say("out", text);
-    }
-
-    function comeBack() {
-        if (page.dataset.state === "lost" && socket === null) connect();
-    }
+    const connection = window.follow({
+        page,
+        state,
+        again: document.getElementById("live-again"),
+        address: () => page.dataset.socket,
+        take,
+        shown: () => (drawnAt === null ? null : clock(drawnAt)),
+        hidden: "You may no longer see predictions. Ask an administrator.",
+    });
 
     /* ---- The picture ------------------------------------------------------------------------------------------- */
 
     function take(picture) {
         if (picture.at === null) {
-            say("wait", "The server answers, but its processes are not heard: does Redis run?");
+            connection.say("wait", "The server answers, but its processes are not heard: does Redis run?");
             return;
         }
         drawnAt = picture.at;
         newest = picture;
         for (const endpoint of picture.endpoints) remember(cardOf(endpoint), endpoint, picture.at);
-        say(paused ? "wait" : "live", paused ? "Paused. Nothing is lost meanwhile." : "Live");
+        connection.say(paused ? "wait" : "live", paused ? "Paused. Nothing is lost meanwhile." : "Live");
         if (!paused && !document.hidden) draw();
     }
 
@@ -444,22 +360,16 @@
 
     /* ---- The page ---------------------------------------------------------------------------------------------- */
 
-    again.addEventListener("click", comeBack);
-    window.addEventListener("online", comeBack);
     document.addEventListener("visibilitychange", () => {
-        if (document.hidden) return;
-        comeBack();
-        if (!paused) draw();
+        if (!document.hidden && !paused) draw();
     });
     pause.addEventListener("click", () => {
         paused = !paused;
         pause.setAttribute("aria-pressed", String(paused));
         pause.textContent = paused ? "Go on" : "Pause";
-        if (newest !== null && socket !== null) take(newest);
+        if (newest !== null && connection.connected()) take(newest);
     });
     new MutationObserver(() => {
         if (!paused) draw();
     }).observe(document.documentElement, { attributeFilter: ["class"] });
-
-    connect();
 })();
