@@ -9,6 +9,7 @@ import datetime
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +25,11 @@ from jobs.models import Leased
 
 LEASE_S = 30
 RENEW_S = 8
+GONE_S = 2
 MOST_ATTEMPTS = 3
 """A piece of work that ended its worker so often is not tried again."""
+POISON = "poison"
+"""The code of such work."""
 
 logger = structlog.get_logger(__name__)
 
@@ -60,6 +64,14 @@ class Lease:
         """
         self.update(leased_until=None, **values)
 
+    def forgo(self, **values: Any) -> None:
+        """Give the lease back as if it had never been taken: what stopped the work was not the work's fault.
+
+        Raises:
+            LeaseLost: as `update`.
+        """
+        self.release(attempts=F("attempts") - 1, **values)
+
 
 def claimable() -> Q:
     """What may be claimed as far as leases go: held by nobody, or by somebody who was not heard of in time."""
@@ -86,18 +98,20 @@ def claim(rows: models.QuerySet[Any], **values: Any) -> Lease | None:
 class Heartbeat:
     """Renews a lease from a thread of its own.
 
-    `lost` turns true when the lease is somebody else's, or could not be renewed in its time: stop working then.
+    `lost` turns true when the lease is somebody else's, or could not be renewed in its time: stop working then. It
+    does so by this process's own clock of passing time, also while the thread waits for a database that hangs.
     """
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._over = threading.Event()
-        self._lost = threading.Event()
+        self._taken = False
+        self._until_s = time.monotonic() + LEASE_S
 
     @property
     def lost(self) -> bool:
         """Whether the lease is lost."""
-        return self._lost.is_set()
+        return self._taken or time.monotonic() > self._until_s
 
     def check(self) -> None:
         """Pass while the lease is held.
@@ -108,22 +122,22 @@ class Heartbeat:
         if self.lost:
             raise LeaseLost(self._lease.model._meta.verbose_name, self._lease.id)
 
-    def _run(self) -> None:
-        missed_s = 0.0
+    def renew(self) -> None:
+        """Renew the lease once, now; a database that is away is logged and tried again in time."""
+        asked_at_s = time.monotonic()
         try:
-            while not self._over.wait(RENEW_S):
-                try:
-                    held = self._lease.row().update(leased_until=_later())
-                except DatabaseError as error:
-                    missed_s += RENEW_S
-                    logger.warning("a lease could not be renewed", reason=str(error).strip())
-                    connection.close()
-                    held = missed_s < LEASE_S - RENEW_S
-                else:
-                    missed_s = 0.0
-                if not held:
-                    self._lost.set()
-                    return
+            if self._lease.row().update(leased_until=_later()):
+                self._until_s = asked_at_s + LEASE_S
+            else:
+                self._taken = True
+        except DatabaseError as error:
+            logger.warning("a lease could not be renewed", what=str(self._lease.id), reason=str(error).strip())
+            connection.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._over.wait(RENEW_S) and not self.lost:
+                self.renew()
         finally:
             connection.close()
 
@@ -138,7 +152,8 @@ def held(lease: Lease) -> Iterator[Heartbeat]:
         yield heartbeat
     finally:
         heartbeat._over.set()
-        thread.join()
+        # Not longer: a renewal that waits for a hanging database finds no lease afterwards, and does no harm.
+        thread.join(GONE_S)
 
 
 def _later() -> Any:

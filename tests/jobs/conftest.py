@@ -1,0 +1,26 @@
+"""An endpoint whose version answers slope · (a + b), in the database and the store that workers see."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from inference.engine.store import FolderStore
+from tests.inference import tiny
+
+if TYPE_CHECKING:
+    # A conftest is imported before the settings are loaded.
+    from inference.models import Endpoint
+
+
+@pytest.fixture
+def flow(tmp_path: Path, settings: pytest.FixtureRequest, clean_tables: None) -> "Iterator[Endpoint]":
+    """`flow`, committed: `line-1.0.0` answers."""
+    from inference.models import Endpoint
+    from inference.services import release_deploy
+
+    settings.STORE_DIR = tmp_path / "store"
+    tiny.write_version(tiny.write_endpoint(tmp_path / "artifacts"))
+    release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(settings.STORE_DIR), actor="test")
+    yield Endpoint.objects.get(slug="flow")
