@@ -4,6 +4,11 @@ ForetellError
 ├── BadSchedule           a schedule's times can't be read, or come too often
 ├── JobState              a job is not in a state in which that can be done to it
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
+├── FileError
+│   ├── BadFile           it is not of its format, or rows can't be told apart
+│   ├── BadHeader         its columns are not those it must have
+│   ├── NoRows            it has a header at most
+│   └── FileTooLarge      it has more bytes or rows than are taken
 └── TrainingError
     ├── AlgorithmInvalid  algorithm.py or params.toml can't be used
     ├── DataInvalid       the training data can't be read as the endpoint's signature
@@ -39,6 +44,45 @@ class LeaseLost(ForetellError):
 
     def __init__(self, what: object, id: object) -> None:
         super().__init__(f"The {what} {id} is held by another worker now: this one was not heard of in time.")
+
+
+class FileError(ForetellError):
+    """An uploaded file that can't be used. Never raised itself."""
+
+
+class BadFile(FileError):
+    """A file that is not of its format, or whose rows can't be told apart. `line` counts from 1, where known."""
+
+    code = "bad_file"
+
+    def __init__(self, detail: str, *, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(detail if line is None else f"Line {line:,}: {detail}")
+
+
+class BadHeader(FileError):
+    """A file whose columns are not the signature's inputs and the carried ones."""
+
+    code = "bad_header"
+
+
+class NoRows(FileError):
+    """A file without a row to predict."""
+
+    code = "no_rows"
+
+    def __init__(self) -> None:
+        super().__init__("The file has no rows. Send one at least, after the header where the format has one.")
+
+
+class FileTooLarge(FileError):
+    """A file with more bytes or rows than are taken at once."""
+
+    code = "file_too_large"
+
+    def __init__(self, limit: int, unit: str) -> None:
+        self.limit = limit
+        super().__init__(f"The file has more than {limit:,} {unit}. Split it.")
 
 
 class TrainingError(ForetellError):

@@ -1,0 +1,89 @@
+"""Inputs of batch jobs for tests: what any signature may be sent, and one small signature with one of everything."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from inference.engine.inputs import Input
+from inference.engine.signature import Output, Row, Signature
+from jobs import files
+from jobs.files import Header, Refusal, refusal
+from tests.inference.engine.signatures import TEXTS, signatures
+
+OUTPUT = Output(kind="classification", labels=("ok", "worn"))
+SMALL = Signature(
+    (
+        Input(name="level", dtype="float", min=0, max=130),
+        Input(name="count", dtype="int", nullable=True),
+        Input(name="kind", dtype="string", categories=("pump", "valve"), nullable=True),
+        Input(name="serial", dtype="int64"),
+    ),
+    OUTPUT,
+)
+HEADER = Header((*SMALL.names, "id"))
+ROW = (1.5, 2, "pump", 9)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _values(one: Input) -> st.SearchStrategy[object]:
+    """What an input may be sent that every format can say."""
+    low, high = one.refused_beyond
+    if one.dtype == "string":
+        good: st.SearchStrategy[object] = TEXTS.filter(bool) | st.sampled_from(one.categories or ("x",))
+        return good | good | good | st.none() | st.text("ab", min_size=257, max_size=258)
+    if one.dtype == "float":
+        good = st.floats(low, high, allow_nan=False)
+    else:
+        good = st.integers(int(low), int(high)) | st.integers(-(2**24), 2**24).map(float)
+    return good | good | good | good | st.none() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
+
+
+@st.composite
+def tables(draw: st.DrawFn, *, odd: bool) -> tuple[Signature, list[list[object]]]:
+    """A signature and rows of values in its order, with texts for numbers among them where `odd`."""
+    signature = draw(signatures())
+    columns = [_values(one) for one in signature.inputs]
+    if odd:
+        words = TEXTS.filter(lambda text: text and not _is_number(text))
+        columns = [
+            column if one.dtype == "string" else column | column | words
+            for one, column in zip(signature.inputs, columns, strict=True)
+        ]
+    return signature, [list(row) for row in draw(st.lists(st.tuples(*columns), min_size=1, max_size=12))]
+
+
+def expected(signature: Signature, table: Iterable[list[object]]) -> list[Row | Refusal]:
+    """What the signature says to each row by itself."""
+    return [refusal.checked(row, signature) for row in table]
+
+
+def written(names: Sequence[str], table: Iterable[Sequence[object]]) -> bytes:
+    """A CSV."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([names, *table])
+    return stream.getvalue().encode()
+
+
+def read(
+    path: Path, format: str, signature: Signature, carried: Sequence[str] = (), *, most_rows: int = 1000
+) -> list[Row | Refusal]:
+    """A file's rows, by the whole way from the file."""
+    header = files.inspect(path, format, signature, carried)
+    answers: list[Row | Refusal] = []
+    with path.open("rb") as source:
+        for piece in files.split(source, format, header, most_rows=most_rows, most_bytes=1 << 20):
+            assert piece.first_row == len(answers) + 1
+            found = files.rows(piece.data, format, header, signature)
+            assert len(found) == piece.rows <= most_rows
+            answers += found
+    return answers
