@@ -1,8 +1,7 @@
 """An endpoint whose version answers slope · (a + b), in the database and the store that workers see."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def flow(tmp_path: Path, settings: pytest.FixtureRequest, clean_tables: None) -> "Iterator[Endpoint]":
+def flow(tmp_path: Path, settings: Any, clean_tables: None) -> "Endpoint":
     """`flow`, committed: `line-1.0.0` answers."""
     from inference.models import Endpoint
     from inference.services import release_deploy
@@ -23,4 +22,4 @@ def flow(tmp_path: Path, settings: pytest.FixtureRequest, clean_tables: None) ->
     settings.STORE_DIR = tmp_path / "store"
     tiny.write_version(tiny.write_endpoint(tmp_path / "artifacts"))
     release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(settings.STORE_DIR), actor="test")
-    yield Endpoint.objects.get(slug="flow")
+    return Endpoint.objects.get(slug="flow")
