@@ -22,6 +22,7 @@ from unfold.decorators import display
 from inference.admin.filters import FeedbackFilter, LabelFilter, RangeFilter, SinceFilter
 from inference.admin.notes import NotedAdmin
 from inference.admin.pages import ShownAdmin, answer, table
+from inference.admin.reach import PredictionList
 from inference.admin.truths import truths
 from inference.models import Prediction, Rejection
 
@@ -65,6 +66,7 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
     search_help_text = "A prediction's id"
     paginator = InfinitePaginator
     show_full_result_count = False
+    list_before_template = "console/reach.html"
     fields = [
         "id",
         "predicted",
@@ -91,8 +93,12 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
         related = super().get_queryset(request).select_related("endpoint", "version__endpoint", "device")
         return related.defer("endpoint__signature", "version__manifest", "version__endpoint__signature")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PredictionList]:
+        """A list that searches a bounded number of predictions."""
+        return PredictionList
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, or advice when what was asked for takes too long: a label has no index."""
+        """The list, or advice when what was asked for takes too long all the same."""
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = %s", [LIST_TIMEOUT_MS])

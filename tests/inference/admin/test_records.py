@@ -1,6 +1,8 @@
 """The pages of predictions and refusals: they show what is stored, cheaply, and change nothing."""
 
 import datetime
+import html
+import re
 
 import pytest
 from django.db import connection
@@ -141,6 +143,55 @@ def test_a_label_narrows_the_list(browser, predict, flow):
     assert str(normal.pk) not in page
     assert str(failed.pk) not in page
     assert "label=normal" in page or 'value="normal"' in page
+
+
+LABELLED = {"output": {"label": "fault", "scores": {"fault": 0.9}}}
+
+
+def test_a_search_without_an_index_looks_through_a_bounded_number_and_says_how_far(browser, predict, monkeypatch):
+    from inference.admin import reach
+
+    monkeypatch.setattr(reach, "REACH", 3)
+    hour = datetime.timedelta(hours=1)
+    near, far = predict(ago=2 * hour, **LABELLED), predict(ago=6 * hour, **LABELLED)
+    others = [predict(ago=ago * hour) for ago in (1, 3, 4, 5)]
+    with CaptureQueriesContext(connection) as queries:
+        page = _page(browser, f"{LIST}?label=fault&since_hours=24")
+    assert str(near.pk) in page
+    assert str(far.pk) not in page
+    assert f'back to <time datetime="{others[2].predicted_at:%Y-%m-%dT%H:%M:%S}' in page
+    *_, read = [query["sql"] for query in queries if '"inference_prediction"' in query["sql"]]
+    assert f"> '{str(others[2].pk).replace('-', '')}'" in read
+    further = html.unescape(re.search(r'href="([^"]*until=[^"]*)"', page)[1])
+    page = _page(browser, LIST + further)
+    assert str(far.pk) in page
+    assert str(near.pk) not in page
+    assert "Search further back" not in page
+
+
+@pytest.mark.parametrize("query", ["", "since_hours=24", "endpoint__id__exact={endpoint}", "q={id}", "label="])
+def test_what_an_index_finds_is_not_bounded(browser, predict, monkeypatch, query):
+    from inference.admin import reach
+
+    monkeypatch.setattr(reach, "REACH", 1)
+    shown = [predict(ago=datetime.timedelta(hours=ago)) for ago in (1, 2, 3)]
+    page = _page(browser, f"{LIST}?{query.format(endpoint=shown[0].endpoint_id, id=shown[2].pk)}")
+    assert str(shown[2].pk) in page
+    assert 'id="reach"' not in page
+
+
+@pytest.mark.parametrize(
+    "query", ["version__id__exact={version}", "source__exact=2", "feedback=0", "request_id={request}"]
+)
+def test_every_other_filter_is_bounded(browser, predict, monkeypatch, query):
+    from inference.admin import reach
+
+    monkeypatch.setattr(reach, "REACH", 1)
+    new, old = predict(), predict(ago=datetime.timedelta(hours=1))
+    page = _page(browser, f"{LIST}?{query.format(version=new.version_id, request=new.request_id)}")
+    assert str(new.pk) in page
+    assert str(old.pk) not in page
+    assert 'id="reach"' in page
 
 
 def test_two_times_bound_the_list_and_the_query(browser, predict):
