@@ -1,10 +1,14 @@
 """The console in a real browser: try a prediction, deploy and roll back, and who may not."""
 
+import subprocess
+import sys
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from websockets.sync.client import connect
 
-from tests.e2e.conftest import MOST_MS, Visit
+from tests.e2e.conftest import MOST_MS, READING, Visit
 from tests.faults.people import account
 from tests.faults.stack import Stack
 
@@ -75,6 +79,47 @@ def test_a_version_is_deployed_and_rolled_back_and_the_page_tells_who_and_why(do
     history = page.get_by_role("listitem")
     expect(history.filter(has_text="It is worse.")).to_contain_text("by dora")
     expect(history.filter(has_text="It is easier to explain.")).to_contain_text("logistic_regression-1.0.0")
+
+
+def test_the_lines_to_paste_get_a_prediction_as_they_stand(dora, stack):
+    page = dora.page
+    dora.open(f"{PAGE}connect/")
+    page.get_by_role("link", name="Connect").wait_for()
+    shell, python, javascript = (
+        page.locator(f"#snippet-{name}").text_content().replace("ft_YOUR_CREDENTIAL", stack.token)
+        for name in ("curl", "python", "javascript")
+    )
+    for words in (("bash", "-c", shell), (sys.executable, "-c", python)):
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+        assert '"label":"normal"' in done.stdout, done.stderr
+    with page.expect_console_message(lambda message: "type: prediction" in message.text):
+        page.add_script_tag(content=javascript)
+
+
+def test_what_was_true_is_said_and_corrected_at_a_predictions_page(dora, stack):
+    page = dora.page
+    asked = stack.post("/api/v1/endpoints/shuttle-fault/predict", READING).body["predictions"][0]["id"]
+    dora.open(f"/inference/prediction/{asked}/change/")
+    for label, revision in (("normal", 1), ("fault", 2)):
+        page.get_by_label("What turned out to be true?").select_option(label)
+        page.get_by_role("button", name="Keep it").click()
+        expect(page.get_by_text(f"user:dora, revision {revision}", exact=True)).to_be_visible()
+    expect(page.get_by_text("user:dora, revision 1, corrected since")).to_be_visible()
+
+
+def test_devices_tell_whether_they_are_connected(visit, stack):
+    visit.open("/inference/device/?connected=1")
+    visit.log_in("vera")
+    page = visit.page
+    expect(page.get_by_role("link", name="probe")).to_have_count(0)
+    address = f"ws://{stack.host}:{stack.port}/ws/v1/endpoints/shuttle-fault/stream"
+    with connect(address, additional_headers={"Authorization": f"Bearer {stack.token}"}) as stream:
+        stream.recv()
+        stack.wait_until(lambda: stack.sql("SELECT 1 FROM inference_presence"), "the socket is told of")
+        page.reload()
+        expect(page.get_by_text("1 socket")).to_be_visible()
+        page.get_by_role("link", name="probe").click()
+        expect(page.get_by_text("1 socket since")).to_be_visible()
 
 
 def test_a_viewer_is_offered_neither_deploying_nor_trying(visit):

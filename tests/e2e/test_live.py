@@ -10,14 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 from websockets.sync.client import ClientConnection, connect
 
-from tests.bench.readings import NAMES
-from tests.e2e.conftest import MOST_MS, Visit
+from tests.e2e.conftest import MOST_MS, READING, Visit
 from tests.faults.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
 expect.set_options(timeout=MOST_MS)
-
-READING = {"features": dict(zip(NAMES, (50, 21, 77, 0, 28, 0, 27, 48, 22), strict=True))}
 
 
 @pytest.fixture
