@@ -2,8 +2,14 @@
 
 ForetellError
 ├── BadSchedule           a schedule's times can't be read, or come too often
+├── EndpointUnsaid        a file came without a word of which endpoint shall answer it
+├── IdempotencyMismatch   a request's key was another request's
 ├── JobState              a job is not in a state in which that can be done to it
+├── GateFailed            a version that did not pass the gate shall go live
+├── RunInProgress         a training of that algorithm is waiting or working already
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
+├── StorageFull           no room for an upload or a piece of one
+├── StorageUnavailable    the bucket that holds uploads can't be reached
 ├── FileError
 │   ├── BadFile           it is not of its format, or rows can't be told apart
 │   ├── BadHeader         its columns are not those it must have
@@ -13,10 +19,13 @@ ForetellError
     ├── AlgorithmInvalid  algorithm.py or params.toml can't be used
     ├── DataInvalid       the training data can't be read as the endpoint's signature
     ├── TrainingFailed    the pipeline raised while it was fitted, or can't answer what the endpoint asks
+    ├── TrainingKilled    the process that trains used more than it may, or crashed
+    ├── StepFailed        that process refused; holds its own code
     └── VersionExists     the version is there already, with other bits
 """
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from inference.engine.errors import ForetellError
 
@@ -25,6 +34,24 @@ class BadSchedule(ForetellError):
     """A schedule's crontab, zone or plan that can't be used."""
 
     code = "bad_schedule"
+
+
+class EndpointUnsaid(ForetellError):
+    """An upload that does not say which endpoint shall answer it."""
+
+    code = "unknown_endpoint"
+
+    def __init__(self) -> None:
+        super().__init__("Which endpoint shall answer the file? Say it in the address: ?endpoint=SLUG.")
+
+
+class IdempotencyMismatch(ForetellError):
+    """A key that came before, with another file or for something else."""
+
+    code = "idempotency_mismatch"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key came before, with another request. Use a new key for a new job.")
 
 
 class JobState(ForetellError):
@@ -37,6 +64,28 @@ class JobState(ForetellError):
         super().__init__(f"A job that is {state} can't be {action}; one that is {' or '.join(possible)} can.")
 
 
+class GateFailed(ForetellError):
+    """A training run whose version did not pass the gate, and which somebody wants to approve all the same."""
+
+    code = "gate_failed"
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        super().__init__(
+            f"The gate refused this version ({', '.join(rules)}), so it can't be approved. Change the rules in"
+            " params.toml, or the data, and train again."
+        )
+
+
+class RunInProgress(ForetellError):
+    """A training run of the same endpoint and algorithm that is not over."""
+
+    code = "run_in_progress"
+
+    def __init__(self, run: UUID) -> None:
+        self.run = run
+        super().__init__(f"Training run {run} of this algorithm is not over yet. Wait for it, or cancel it.")
+
+
 class LeaseLost(ForetellError):
     """Work that this worker held and holds no more."""
 
@@ -44,6 +93,25 @@ class LeaseLost(ForetellError):
 
     def __init__(self, what: object, id: object) -> None:
         super().__init__(f"The {what} {id} is held by another worker now: this one was not heard of in time.")
+
+
+class StorageFull(ForetellError):
+    """There is no room for an upload, or for a piece of one."""
+
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("The storage of uploads has no room left. Make room, then go on.")
+
+
+class StorageUnavailable(ForetellError):
+    """The bucket that holds uploads can't be reached, or refuses us. The log says why."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The storage of uploads can't be reached. Ask again in a moment.")
 
 
 class FileError(ForetellError):
@@ -109,6 +177,25 @@ class TrainingFailed(TrainingError):
     """A pipeline that raised while it was fitted, or that can't answer what the endpoint asks."""
 
     code = "training_failed"
+
+
+class TrainingKilled(TrainingError):
+    """A training process that used more than it may, or crashed. What is served was never touched.
+
+    `place` is what it had too much of: memory, cpu, time or disk; or crash.
+    """
+
+    code = "training_killed"
+
+
+class StepFailed(ForetellError):
+    """A training process that refused, for a reason that has a code of its own."""
+
+    code = "training_failed"
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code  # type: ignore[misc]
+        super().__init__(detail)
 
 
 class VersionExists(TrainingError):

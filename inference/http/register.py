@@ -88,6 +88,7 @@ REGISTER: dict[str, Meaning] = {
     "model_unavailable": Meaning(503, "The model is not available"),
     "audit_unavailable": Meaning(503, "Predictions can't be stored"),
     "storage_full": Meaning(503, "The storage is full"),
+    "storage_unavailable": Meaning(503, "The storage is not available"),
     "predict_timeout": Meaning(504, "The model did not answer in time"),
 }
 

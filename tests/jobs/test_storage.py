@@ -1,0 +1,120 @@
+"""Objects in a folder: there whole or not at all."""
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.conf import settings as known
+from django.core.exceptions import SuspiciousFileOperation
+
+from jobs import storage
+from jobs.errors import StorageFull
+
+
+@pytest.fixture
+def root(tmp_path: Path, settings: pytest.FixtureRequest) -> Path:
+    """The folder that holds the objects, for this test alone."""
+    folder = tmp_path / "uploads"
+    settings.STORAGES = known.STORAGES | {
+        "uploads": known.STORAGES["uploads"] | {"OPTIONS": {"location": folder, "base_url": None}}
+    }
+    return folder
+
+
+def files(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_what_was_put_is_got_and_read_as_a_stream(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "came").write_bytes(b"abc")
+
+    assert storage.put("jobs/1/2/0", b"xyz") == "jobs/1/2/0"
+    assert storage.put("incoming/a.csv", tmp_path / "came") == "incoming/a.csv"
+
+    assert storage.get("jobs/1/2/0") == b"xyz"
+    with storage.open("incoming/a.csv") as source:
+        assert [source.read(2), source.read(2), source.read(2)] == [b"ab", b"c", b""]
+    assert files(root) == ["incoming/a.csv", "jobs/1/2/0"]
+
+
+def test_nobody_else_can_read_it(root: Path) -> None:
+    storage.put("jobs/1", b"x")
+
+    assert (root / "jobs").stat().st_mode & 0o077 == 0
+    assert (root / "jobs/1").stat().st_mode & 0o077 == 0
+
+
+def test_an_object_is_replaced(root: Path) -> None:
+    storage.put("a", b"old and longer")
+    storage.put("a", b"new")
+
+    assert storage.get("a") == b"new"
+    assert files(root) == ["a"]
+
+
+def test_what_is_not_there_is_said_so(root: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.get("jobs/1")
+
+
+def test_a_name_leads_nowhere_else(root: Path) -> None:
+    with pytest.raises(SuspiciousFileOperation):
+        storage.put("../outside", b"x")
+    with pytest.raises(SuspiciousFileOperation):
+        storage.drop("jobs/../../outside")
+
+
+def test_a_folder_goes_with_all_that_is_in_it_and_nothing_beside_it(root: Path) -> None:
+    for name in ("jobs/1/1/0", "jobs/1/1/1", "jobs/1/2/0", "jobs/11/0", "other"):
+        storage.put(name, b"x")
+
+    storage.drop("jobs/1")
+    storage.drop("jobs/1")
+    storage.drop("other")
+
+    assert files(root) == ["jobs/11/0"]
+    assert not (root / "jobs/1").exists()
+    with pytest.raises(ValueError, match="Everything"):
+        storage.drop("")
+
+
+def test_while_an_object_is_being_written_nobody_sees_it(root: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow")
+    storage.put("a", b"old")
+    writer = threading.Thread(target=storage.put, args=("a", tmp_path / "slow"))
+    writer.start()
+    with (tmp_path / "slow").open("wb") as came:
+        came.write(b"new")
+        came.flush()
+        assert storage.get("a") == b"old"
+    writer.join()
+
+    assert storage.get("a") == b"new"
+
+
+@contextmanager
+def room(limit: int) -> Iterator[None]:
+    """Let this process write no larger file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_write_that_breaks_off_leaves_what_was_there(root: Path) -> None:
+    storage.put("a", b"old")
+
+    with room(1 << 16), pytest.raises(StorageFull):
+        storage.put("a", b"x" * (1 << 20))
+
+    assert storage.get("a") == b"old"
+    assert files(root) == ["a"]
