@@ -9,5 +9,6 @@ SCHEDULE = {
         # A run that waited for a worker until the next one is due has nothing left to do.
         "options": {"expires": 3600},
     },
+    "sweeper": {"task": "jobs.sweep", "schedule": 10.0, "options": {"expires": 10}},
 }
 """Celery's `beat_schedule`."""

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import OperationalError
 
 from inference import partitions
+from jobs import batch, sweeper, watchdog, worker
+from jobs.wakeups import BATCH, wake
 
 
 class PartitionsMaintained(TypedDict):
@@ -31,3 +33,21 @@ def partitions_maintain() -> PartitionsMaintained:
         dropped=partitions.expire(settings.RETENTION_DAYS),
         stray_rows=partitions.stray_rows(),
     )
+
+
+@shared_task(name=BATCH, ignore_result=True)
+def batch_work() -> None:
+    """Look for batch work and do it for a while; what is left then is for whoever looks next."""
+    if batch.work(stopping=worker.stopping):
+        wake(BATCH)
+
+
+@shared_task(name="jobs.sweep", ignore_result=True)
+def sweep() -> None:
+    """Do a round of the sweeper, as the workers' main processes do."""
+    sweeper.sweep()
+
+
+@shared_task(name=watchdog.TASK, ignore_result=True, Strategy="jobs.watchdog:hear")
+def canary() -> None:
+    """A worker's message to itself: heard by its main process, worked on by nobody."""

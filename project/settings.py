@@ -113,7 +113,7 @@ CELERY_TASK_ROUTES = {"jobs.batch_*": {"queue": "batch"}, "jobs.training_*": {"q
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "jobs.pulse:Scheduler"
-CELERY_IMPORTS = ("jobs.pulse",)
+CELERY_IMPORTS = ("jobs.pulse", "jobs.worker")
 CELERY_TIMEZONE = "UTC"
 
 # ---- REST -----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def flow(tmp_path: Path, settings: Any, clean_tables: None) -> "Endpoint":
     from inference.models import Endpoint
     from inference.services import release_deploy
 
-    settings.STORE_DIR = tmp_path / "store"
+    settings.STORE_DIR = settings.FORETELL_HOME / "store"
     tiny.write_version(tiny.write_endpoint(tmp_path / "artifacts"))
     release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(settings.STORE_DIR), actor="test")
     return Endpoint.objects.get(slug="flow")

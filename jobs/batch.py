@@ -1,0 +1,88 @@
+"""What a worker does with batch jobs: it takes one piece of work after another until nothing is left."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+from jobs import chunks, reading
+from jobs.errors import LeaseLost, StorageUnavailable
+from jobs.leases import LEASE_S, Lease
+
+LOOK_S = 20.0
+"""How long one look at the tables goes on taking work."""
+RETRY_S = 1.0
+
+_AWAY = (OperationalError, InterfaceError, StorageUnavailable)
+"""Neither the work's fault nor the worker's: Postgres or the storage is away, or full."""
+
+Stopping = Callable[[], bool]
+logger = structlog.get_logger(__name__)
+
+
+def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
+    """Read jobs and work on chunks until there is nothing to take, the time is over, or the worker is to stop.
+
+    Returns:
+        Whether there may be more to do at once.
+    """
+    until_s = time.monotonic() + for_s
+    try:
+        while not stopping():
+            if not _next(stopping):
+                return False
+            if time.monotonic() > until_s:
+                return True
+    except _AWAY as error:
+        connection.close()
+        logger.warning("a worker waits for Postgres or the storage", reason=_brief(error))
+        return False
+    return True
+
+
+def _next(stopping: Stopping) -> bool:
+    """Do one piece of work, if there is one. One that fails is left for another try, by whoever comes first."""
+    if (lease := reading.claim_unread()) is not None:
+        _try(lease, reading.read, reading.give_back, stopping)
+    elif (lease := chunks.claim_waiting()) is not None:
+        _try(lease, chunks.work, chunks.give_back, stopping)
+    else:
+        return False
+    return True
+
+
+def _try(
+    lease: Lease, work: Callable[[Lease], None], give_back: Callable[[Lease, bool], None], stopping: Stopping
+) -> None:
+    try:
+        work(lease)
+    except LeaseLost as error:
+        logger.info("work was lost to another worker, or cancelled", reason=str(error))
+    except _AWAY:
+        _give_back_soon(lease, give_back, stopping)
+        raise
+    except Exception:
+        logger.exception("a piece of batch work failed", what=str(lease.id), attempt=lease.attempt)
+        give_back(lease, True)
+
+
+def _give_back_soon(lease: Lease, give_back: Callable[[Lease, bool], None], stopping: Stopping) -> None:
+    """Give work back without counting the attempt, when the database can be reached again before the lease ends."""
+    until_s = time.monotonic() + LEASE_S
+    while time.monotonic() < until_s:
+        connection.close()
+        try:
+            give_back(lease, False)
+        except LeaseLost:
+            return
+        except _AWAY:
+            if stopping():
+                return
+            time.sleep(RETRY_S)
+        else:
+            return
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
