@@ -244,6 +244,26 @@ class RunLine(models.Model):
         return self.text
 
 
+class ScheduleSlot(models.Model):
+    """One time a schedule was due and was seen to: what it started, or why it could start nothing. Never twice."""
+
+    schedule = models.CharField(max_length=200)
+    slot = models.CharField(max_length=64, help_text="The local time and the zone.")
+    due_at = models.DateTimeField()
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    started_id = models.UUIDField(null=True, help_text="The batch job or the training run.")
+    code = models.CharField(max_length=64, blank=True)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["-due_at"]
+        constraints = [models.UniqueConstraint(fields=["schedule", "slot"], name="slot_once_a_schedule")]
+
+    def __str__(self) -> str:
+        return f"{self.schedule} {self.slot}"
+
+
 class Worker(models.Model):
     """A worker that lives: it says so every few seconds."""
 

@@ -1,0 +1,180 @@
+"""Stored predictions as the input of a batch job: which ones, and how they are frozen into a file.
+
+A job that asks what a version would have said is repeatable only if its rows stand still. So they are read once, in
+the order of their ids, into an object of their own; what arrives later is no part of the job.
+"""
+
+import datetime
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+from uuid import UUID
+
+import msgspec
+from django.db import connection, transaction
+
+from inference import ids
+from inference.engine.signature import Signature
+from inference.models import Device, Endpoint, Version
+from inference.selectors import device_get, version_get
+from jobs.errors import NoRows
+
+MOST_ROWS = 1_000_000
+CARRIED = ("then_id", "then_version", "then_output", "then_error", "then_device", "then_time")
+"""What a frozen row holds beside the inputs: the prediction's id, the tag of the version that answered, its output
+(null when there was none) and error, the device's name or null, and the time of the prediction."""
+
+_BLOCK = 2000
+_TIMEOUT = "SET LOCAL statement_timeout = '10min'"
+# Settled rows only: what is still being written would be there for whoever asks again, and not for this job.
+_MATCHING = """
+  FROM inference_prediction
+ WHERE endpoint_id = %(endpoint)s AND id >= %(since)s AND id < %(until)s
+   AND txid < pg_snapshot_xmin(pg_current_snapshot())
+   AND (%(version)s::bigint IS NULL OR version_id = %(version)s::bigint)
+   AND (%(device)s::bigint IS NULL OR device_id = %(device)s::bigint)
+"""
+_FIRST_OF_LATEST = f"SELECT id {_MATCHING} ORDER BY id DESC OFFSET %(limit)s - 1 LIMIT 1"
+_ROWS = f"""
+SELECT id, version_id, device_id, features::text, output::text, error {_MATCHING} ORDER BY id LIMIT %(limit)s
+"""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which stored predictions of an endpoint.
+
+    Attributes:
+        since: from then on, aware.
+        until: before then, aware.
+        version: only what the version of this tag answered.
+        device: only what the device of this name sent.
+        limit: the latest so many, 1 to 1,000,000.
+    """
+
+    since: datetime.datetime
+    until: datetime.datetime
+    version: str | None = None
+    device: str | None = None
+    limit: int = MOST_ROWS
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON-able form that a job keeps."""
+        said: dict[str, Any] = msgspec.to_builtins(self)
+        return said
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> "Selection":
+        """Read the form `to_dict` writes."""
+        return msgspec.convert(said, cls)
+
+
+_Row = tuple[UUID, int, int | None, str, str | None, str | None]
+"""A stored prediction as it is read: id, version, device, features, output, error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What became of a selection: how many rows, and the size and sha256 (hex) of their text."""
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def carried(signature: Signature) -> tuple[str, ...]:
+    """The names of `CARRIED` beside a signature's inputs: with underscores before them where an input has one."""
+    prefix = ""
+    while any(prefix + name in signature.names for name in CARRIED):
+        prefix += "_"
+    return tuple(prefix + name for name in CARRIED)
+
+
+def freeze(
+    *,
+    endpoint: Endpoint,
+    selection: Selection,
+    signature: Signature,
+    into: IO[bytes],
+    check: Callable[[], None] = lambda: None,
+) -> Frozen:
+    """Write the selected predictions as NDJSON, an object a line, by rising id.
+
+    A line has those of the signature's inputs that the answering version had too, by name, then what `carried` names.
+
+    Args:
+        signature: of the version that is to answer them now.
+        check: called now and then; what it raises ends the writing.
+
+    Raises:
+        NoRows: nothing is selected.
+    """
+    digest = hashlib.sha256()
+    count = size = 0
+    lines = _Lines(signature)
+    with transaction.atomic():
+        for rows in _blocks(endpoint, selection):
+            check()
+            data = lines.of(rows)
+            digest.update(data)
+            into.write(data)
+            count += len(rows)
+            size += len(data)
+    if not count:
+        raise NoRows()
+    into.flush()
+    return Frozen(rows=count, bytes=size, sha256=digest.hexdigest())
+
+
+def _blocks(endpoint: Endpoint, selection: Selection) -> Iterator[list[_Row]]:
+    """The rows, some thousands at a time, through a cursor on the server."""
+    asked = {
+        "endpoint": endpoint.pk,
+        "since": ids.floor(selection.since),
+        "until": ids.floor(selection.until),
+        "limit": selection.limit,
+        "version": selection.version and version_get(endpoint=endpoint, tag=selection.version).pk,
+        "device": selection.device and device_get(name=selection.device).pk,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_TIMEOUT)
+        cursor.execute(_FIRST_OF_LATEST, asked)
+        if first := cursor.fetchone():
+            asked["since"] = first[0]
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(_ROWS, asked)
+        while rows := cursor.fetchmany(_BLOCK):
+            yield rows
+
+
+class _Lines:
+    """Writes stored rows as lines. Versions and devices are looked up once each."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._inputs = frozenset(signature.names)
+        self._carried = carried(signature)
+        self._versions: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._devices: dict[int, str] = {}
+
+    def of(self, rows: Sequence[_Row]) -> bytes:
+        """The text of some rows."""
+        self._look_up(rows)
+        return b"".join(map(self._line, rows))
+
+    def _line(self, row: _Row) -> bytes:
+        id, version, device, features, output, error = row
+        tag, names = self._versions[version]
+        values = zip(names, msgspec.json.decode(features), strict=True)
+        said = {name: value for name, value in values if name in self._inputs}
+        then = None if output is None else msgspec.Raw(output.encode())
+        time = ids.time_of(id).isoformat(timespec="milliseconds")
+        carried = (str(id), tag, then, error, None if device is None else self._devices.get(device), time)
+        return msgspec.json.encode(said | dict(zip(self._carried, carried, strict=True))) + b"\n"
+
+    def _look_up(self, rows: Sequence[_Row]) -> None:
+        versions = {row[1] for row in rows} - self._versions.keys()
+        for version in Version.objects.filter(pk__in=versions) if versions else ():
+            names = tuple(one["name"] for one in version.manifest["signature"]["inputs"])
+            self._versions[version.pk] = (version.tag, names)
+        devices = {row[2] for row in rows if row[2] is not None} - self._devices.keys()
+        self._devices.update(Device.objects.filter(pk__in=devices).values_list("pk", "name") if devices else ())
