@@ -14,10 +14,15 @@ LOOK_S = 20.0
 """How long one look at the tables goes on taking work."""
 RETRY_S = 1.0
 
-_AWAY = (OperationalError, InterfaceError, StorageUnavailable)
-"""Neither the work's fault nor the worker's: Postgres or the storage is away, or full."""
+_TROUBLE = (OperationalError, InterfaceError, StorageUnavailable)
+_AWAY = ("08", "40", "53", "57")
+"""Classes of SQLSTATE that are no fault of the work: no connection, a deadlock, no room, a server that ends."""
+_CANCELLED = "57014"
+"""A statement that took too long, which it may do again."""
 
 Stopping = Callable[[], bool]
+Work = Callable[[Lease], None]
+GiveBack = Callable[[Lease, bool], None]
 logger = structlog.get_logger(__name__)
 
 
@@ -25,7 +30,7 @@ def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
     """Read jobs and work on chunks until there is nothing to take, the time is over, or the worker is to stop.
 
     Returns:
-        Whether there may be more to do at once.
+        Whether there may be more to do at once. Not while Postgres or the storage is away: the sweeper looks again.
     """
     until_s = time.monotonic() + for_s
     try:
@@ -34,7 +39,7 @@ def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
                 return False
             if time.monotonic() > until_s:
                 return True
-    except _AWAY as error:
+    except _TROUBLE as error:
         connection.close()
         logger.warning("a worker waits for Postgres or the storage", reason=_brief(error))
         return False
@@ -52,33 +57,37 @@ def _next(stopping: Stopping) -> bool:
     return True
 
 
-def _try(
-    lease: Lease, work: Callable[[Lease], None], give_back: Callable[[Lease, bool], None], stopping: Stopping
-) -> None:
+def _try(lease: Lease, work: Work, give_back: GiveBack, stopping: Stopping) -> None:
     try:
         work(lease)
     except LeaseLost as error:
         logger.info("work was lost to another worker, or cancelled", reason=str(error))
-    except _AWAY:
-        _give_back_soon(lease, give_back, stopping)
-        raise
-    except Exception:
+    except Exception as error:
+        if _is_away(error):
+            _give_back_soon(lease, give_back, stopping)
+            raise
         logger.exception("a piece of batch work failed", what=str(lease.id), attempt=lease.attempt)
         give_back(lease, True)
 
 
-def _give_back_soon(lease: Lease, give_back: Callable[[Lease, bool], None], stopping: Stopping) -> None:
-    """Give work back without counting the attempt, when the database can be reached again before the lease ends."""
+def _is_away(error: Exception) -> bool:
+    """Whether an error says that Postgres or the storage is away or full, and nothing of the work itself."""
+    if not isinstance(error, _TROUBLE):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or (state[:2] in _AWAY and state != _CANCELLED)
+
+
+def _give_back_soon(lease: Lease, give_back: GiveBack, stopping: Stopping) -> None:
+    """Give work back without counting the attempt, if the database can be reached again before the lease ends."""
     until_s = time.monotonic() + LEASE_S
-    while time.monotonic() < until_s:
+    while time.monotonic() < until_s and not stopping():
         connection.close()
         try:
             give_back(lease, False)
         except LeaseLost:
             return
-        except _AWAY:
-            if stopping():
-                return
+        except _TROUBLE:
             time.sleep(RETRY_S)
         else:
             return

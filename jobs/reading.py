@@ -1,7 +1,10 @@
 """Reading a batch job's input, once: it is cut into pieces that lie in the storage by themselves, a chunk each."""
 
+import errno
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -11,10 +14,11 @@ from django.db.models.functions import Coalesce, Now
 
 from inference.engine.errors import ForetellError
 from inference.engine.signature import Signature
-from jobs import files, storage
+from jobs import files, query, storage
 from jobs.errors import FileError, LeaseLost, NoRows, StorageFull, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk
+from jobs.query import Selection
 
 CHUNK_ROWS = 10_000
 CHUNK_CELLS = 500_000
@@ -47,10 +51,12 @@ def read(lease: Lease) -> None:
     Raises:
         LeaseLost: somebody else reads it now, or it was cancelled; nothing of this reading counts.
     """
-    job = BatchJob.objects.select_related("version").get(pk=lease.id)
+    job = BatchJob.objects.select_related("version", "endpoint").get(pk=lease.id)
     place = f"{folder(job)}/{lease.token}"
     with held(lease) as heartbeat:
         try:
+            if job.kind == BatchJob.Kind.QUERY and not job.file:
+                _freeze(lease, job, heartbeat)
             chunks = list(_pieces(job, place, heartbeat))
             _finish(lease, job, chunks)
         except FileError as error:
@@ -96,6 +102,23 @@ def give_up() -> int:
     )
 
 
+def _freeze(lease: Lease, job: BatchJob, heartbeat: Heartbeat) -> None:
+    """Write a query's predictions down as the job's input: it is read from there, also if it is read again."""
+    signature = Signature.from_dict(job.version.manifest["signature"])
+    selection = Selection.from_dict(job.selection)
+    name = f"{folder(job)}/input"
+    with tempfile.NamedTemporaryFile() as file, _room_needed():
+        made = query.freeze(
+            endpoint=job.endpoint, selection=selection, signature=signature, into=file, check=heartbeat.check
+        )
+        storage.put(name, Path(file.name))
+    job.file, job.file_bytes, job.file_sha256 = name, made.bytes, made.sha256
+    job.carried = list(query.carried(signature))
+    job.columns = [*signature.names, *job.carried]
+    known = ("file", "file_bytes", "file_sha256", "carried", "columns")
+    lease.update(**{field: getattr(job, field) for field in known})
+
+
 def _pieces(job: BatchJob, place: str, heartbeat: Heartbeat) -> Iterator[Chunk]:
     """Put the input's pieces into the storage, and say the chunk of each."""
     signature = Signature.from_dict(job.version.manifest["signature"])
@@ -131,3 +154,14 @@ def _tidy(job: BatchJob, token: int) -> None:
 
 def _reason(error: ForetellError) -> dict[str, Any]:
     return {"code": error.code, "detail": str(error)}
+
+
+@contextmanager
+def _room_needed() -> Iterator[None]:
+    """What a full temporary folder raises, as what a full storage does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull from error
+        raise
