@@ -160,7 +160,7 @@ def _read(found: Iterable[PeriodicTask]) -> Iterator[Schedule]:
     now = timezone.now()
     for row in found:
         said, when = kept(row), crontab_of(row)
-        coming = slots.following(when, after=max(now, said.since)) if row.enabled else None
+        coming = slots.following(when, after=now) if row.enabled else None
         yield Schedule(
             name=row.name,
             endpoint=said.endpoint,
@@ -170,6 +170,6 @@ def _read(found: Iterable[PeriodicTask]) -> Iterator[Schedule]:
             enabled=row.enabled,
             created_by=said.created_by,
             since=said.since,
-            next_at=coming and coming.due_at,
+            next_at=coming.due_at if coming else None,
             latest=latest.get(row.name),
         )

@@ -9,6 +9,15 @@ from jobs.services.batch import (
     batch_job_resume,
     batch_job_retry,
 )
+from jobs.services.queries import batch_query_create
+from jobs.services.schedules import schedule_change, schedule_create, schedule_delete
+from jobs.services.slots import schedule_start, schedules_look
+from jobs.services.training import (
+    training_run_approve,
+    training_run_cancel,
+    training_run_reject,
+    training_run_start,
+)
 
 __all__ = [
     "Upload",
@@ -18,4 +27,14 @@ __all__ = [
     "batch_job_pause",
     "batch_job_resume",
     "batch_job_retry",
+    "batch_query_create",
+    "schedule_change",
+    "schedule_create",
+    "schedule_delete",
+    "schedule_start",
+    "schedules_look",
+    "training_run_approve",
+    "training_run_cancel",
+    "training_run_reject",
+    "training_run_start",
 ]

@@ -1,0 +1,309 @@
+"""Schedules: made, changed, taken away, and each slot started once."""
+
+import datetime
+import threading
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+from inference.errors import AlreadyExists, EndpointRetired, NotFound, UnknownVersion
+from inference.models import ControlLog, Deployment, Device, Endpoint
+from jobs.errors import BadSchedule
+from jobs.models import BatchJob, ScheduleSlot, TrainingRun
+from jobs.query import Selection
+from jobs.schedules import BatchPlan, Kept, RetrainingPlan, Schedule, schedule_get, schedule_list
+from jobs.services import schedule_change, schedule_create, schedule_delete, schedule_start, schedules_look
+
+DAY = BatchPlan(hours=24)
+HOURLY = "0 * * * *"
+
+
+@pytest.fixture
+def line(settings: Any, tmp_path: Any, flow: Endpoint) -> RetrainingPlan:
+    """A plan to retrain the algorithm `line`, whose code is there."""
+    (tmp_path / "artifacts" / "flow" / "line" / "algorithm.py").touch()
+    settings.ARTIFACTS_DIR = tmp_path / "artifacts"
+    return RetrainingPlan(algorithm="line", feedback_hours=48, reason="seasons")
+
+
+def made(endpoint: Endpoint, plan: Any = DAY, crontab: str = HOURLY, name: str = "nightly", **said: Any) -> Schedule:
+    return schedule_create(name=name, endpoint=endpoint, plan=plan, crontab=crontab, actor="ann", **said)
+
+
+def long_known(name: str = "nightly") -> None:
+    """Let a schedule look as if it had been made ten days ago."""
+    row = PeriodicTask.objects.get(name=name)
+    said = Kept(
+        **{field: getattr(_kept(row), field) for field in Kept.__struct_fields__ if field != "since"}, since=_ago(240)
+    )
+    PeriodicTask.objects.filter(name=name).update(kwargs=said.text())
+
+
+def _kept(row: PeriodicTask) -> Kept:
+    from jobs.schedules import kept
+
+    return kept(row)
+
+
+def _ago(hours: float) -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=hours)
+
+
+def test_a_schedule_is_a_row_of_beats_that_can_start_nothing_else(flow: Endpoint) -> None:
+    schedule = made(flow, crontab="30 2 * * 1-5", zone="Europe/Berlin")
+
+    row = PeriodicTask.objects.get(name="nightly")
+    assert (row.task, row.enabled, row.args) == ("jobs.schedule_due", True, "[]")
+    assert str(row.crontab.schedule.tz) == "Europe/Berlin"
+    assert row.crontab.schedule.day_of_week == {1, 2, 3, 4, 5}
+    assert schedule == schedule_get(name="nightly")
+    assert (schedule.kind, schedule.endpoint, schedule.plan) == ("batch", "flow", DAY)
+    assert (schedule.crontab, schedule.zone) == ("30 2 * * 1-5", "Europe/Berlin")
+    assert schedule.next_at is not None
+    assert schedule.next_at.minute == 30
+    log = ControlLog.objects.get(action="schedule.create")
+    assert (log.actor, log.after["crontab"], log.after["hours"]) == ("ann", "30 2 * * 1-5", 24)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ({"crontab": "* * * *"}, BadSchedule),
+        ({"crontab": "0 3 * * 1-5-7"}, BadSchedule),
+        ({"crontab": "0 3 * * *", "zone": "Mars/Olympus"}, BadSchedule),
+        ({"name": "Nightly!"}, BadSchedule),
+        ({"name": "x" * 65}, BadSchedule),
+        ({"plan": BatchPlan(hours=0)}, BadSchedule),
+        ({"plan": BatchPlan(hours=24, limit=1_000_001)}, BadSchedule),
+        ({"plan": BatchPlan(hours=24, version="line-9.0.0")}, UnknownVersion),
+        ({"plan": BatchPlan(hours=24, device="nobody")}, NotFound),
+        ({"plan": RetrainingPlan(algorithm="nothing")}, BadSchedule),
+    ],
+)
+def test_what_can_not_be_is_refused_and_leaves_nothing(flow: Endpoint, said: dict[str, Any], error: Any) -> None:
+    with pytest.raises(error):
+        made(flow, **said)
+
+    assert not schedule_list()
+    assert not ControlLog.objects.filter(action="schedule.create").exists()
+
+
+def test_a_retraining_starts_every_five_minutes_at_most(flow: Endpoint, line: RetrainingPlan) -> None:
+    with pytest.raises(BadSchedule, match="every 5 minutes"):
+        made(flow, line, "*/4 * * * *")
+
+    assert made(flow, line, "*/5 * * * *").kind == "retraining"
+    assert made(flow, DAY, "* * * * *", name="often").kind == "batch"
+
+
+def test_a_name_is_taken_also_by_beats_own_schedules(flow: Endpoint) -> None:
+    made(flow)
+    PeriodicTask.objects.create(
+        name="partitions", task="jobs.partitions_maintain", crontab=CrontabSchedule.objects.get()
+    )
+
+    for name in ("nightly", "partitions"):
+        with pytest.raises(AlreadyExists):
+            made(flow, name=name)
+    assert [one.name for one in schedule_list()] == ["nightly"]
+
+
+def test_a_retired_endpoint_gets_no_schedule(flow: Endpoint) -> None:
+    Endpoint.objects.filter(pk=flow.pk).update(retired_at=_ago(1))
+    flow.refresh_from_db()
+
+    with pytest.raises(EndpointRetired):
+        made(flow)
+
+
+def test_a_due_slot_starts_a_query_over_the_hours_before_it_once(flow: Endpoint) -> None:
+    Device.objects.create(name="pump-7")
+    made(flow, BatchPlan(hours=6, version="line-1.0.0", device="pump-7", limit=500))
+    long_known()
+
+    job = schedule_start(name="nightly")
+
+    assert isinstance(job, BatchJob)
+    assert (job.kind, job.state, job.schedule, job.created_by) == ("query", "queued", "nightly", "schedule:nightly")
+    selection = Selection.from_dict(job.selection)
+    assert selection.until - selection.since == datetime.timedelta(hours=6)
+    assert (selection.until.minute, selection.until.second, selection.device, selection.limit) == (0, 0, "pump-7", 500)
+    assert job.slot == f"{selection.until:%Y-%m-%dT%H:%M} UTC"
+    slot = ScheduleSlot.objects.get()
+    assert (slot.slot, slot.started_id, slot.code) == (job.slot, uuid.UUID(str(job.pk)), "")
+    assert schedule_start(name="nightly") is None
+    assert schedules_look() == 0
+    assert BatchJob.objects.count() == 1
+    latest = schedule_get(name="nightly").latest
+    assert latest is not None
+    assert latest == slot
+
+
+def test_many_missed_slots_are_made_up_for_by_one(flow: Endpoint) -> None:
+    made(flow, crontab="*/5 * * * *")
+    long_known()
+
+    assert schedules_look() == 1
+    assert schedules_look() == 0
+    assert BatchJob.objects.count() == 1
+
+
+def test_a_new_schedule_makes_up_for_nothing(flow: Endpoint) -> None:
+    made(flow, crontab="*/5 * * * *")
+
+    assert schedule_start(name="nightly") is None
+
+
+def test_what_was_due_while_it_was_disabled_or_had_other_times_is_not_made_up_for(flow: Endpoint) -> None:
+    made(flow, enabled=False)
+    long_known()
+    assert schedule_get(name="nightly").next_at is None
+    assert schedules_look() == 0
+    assert schedule_start(name="nightly") is None
+
+    enabled = schedule_change(schedule=schedule_get(name="nightly"), enabled=True, actor="ann")
+
+    assert enabled.next_at is not None
+    assert schedules_look() == 0
+    long_known()
+    schedule_change(schedule=enabled, crontab="30 * * * *", actor="ann")
+    assert schedules_look() == 0
+
+
+def test_a_new_plan_keeps_the_times(flow: Endpoint) -> None:
+    before = made(flow)
+
+    after = schedule_change(schedule=before, plan=BatchPlan(hours=7), actor="bea")
+
+    assert (after.plan, after.since, after.crontab) == (BatchPlan(hours=7), before.since, before.crontab)
+    log = ControlLog.objects.get(action="schedule.change")
+    assert (log.actor, log.before, log.after) == ("bea", {"hours": 24}, {"hours": 7})
+
+
+def test_a_changed_schedule_is_checked_like_a_new_one(flow: Endpoint, line: RetrainingPlan) -> None:
+    schedule = made(flow, line)
+
+    for change in (
+        {"crontab": "* * * * *"},
+        {"zone": "Nowhere"},
+        {"plan": DAY},
+        {"plan": RetrainingPlan(algorithm="x")},
+    ):
+        with pytest.raises(BadSchedule):
+            schedule_change(schedule=schedule, actor="ann", **change)
+    assert schedule_get(name="nightly") == schedule
+
+
+def test_a_deleted_schedule_starts_nothing_and_its_jobs_stay(flow: Endpoint) -> None:
+    schedule = made(flow)
+    long_known()
+    schedule_start(name="nightly")
+
+    schedule_delete(schedule=schedule, actor="ann")
+
+    assert schedule_start(name="nightly") is None
+    with pytest.raises(NotFound):
+        schedule_delete(schedule=schedule, actor="ann")
+    assert BatchJob.objects.count() == 1
+    assert ControlLog.objects.get(action="schedule.delete").before["crontab"] == HOURLY
+    # One of the same name does not start the same slot again.
+    made(flow)
+    long_known()
+    assert schedules_look() == 0
+
+
+def test_a_slot_that_can_not_start_says_why_and_the_next_one_is_tried(flow: Endpoint) -> None:
+    made(flow)
+    long_known()
+    Endpoint.objects.filter(pk=flow.pk).update(retired_at=_ago(1))
+
+    assert schedule_start(name="nightly") is None
+    assert schedules_look() == 0
+
+    slot = ScheduleSlot.objects.get()
+    assert (slot.started_id, slot.code) == (None, "endpoint_retired")
+    assert "retired" in slot.detail
+    assert not BatchJob.objects.exists()
+
+
+def test_without_a_champion_a_slot_starts_nothing(flow: Endpoint) -> None:
+    made(flow)
+    long_known()
+    Deployment.objects.update(ended_at=datetime.datetime.now(datetime.UTC))
+
+    schedules_look()
+
+    assert ScheduleSlot.objects.get().code == "model_unavailable"
+
+
+def test_a_due_retraining_waits_for_the_one_before_it(flow: Endpoint, line: RetrainingPlan) -> None:
+    made(flow, line)
+    long_known()
+    earlier = TrainingRun.objects.create(endpoint=flow, algorithm="line", policy="approve", slot="by hand")
+
+    assert schedule_start(name="nightly") is None
+    assert not ScheduleSlot.objects.exists()
+    TrainingRun.objects.filter(pk=earlier.pk).update(state=TrainingRun.State.FAILED)
+    assert schedules_look() == 1
+
+    run = TrainingRun.objects.get(schedule="nightly")
+    slot = ScheduleSlot.objects.get()
+    assert (run.state, run.algorithm, run.reason, run.created_by) == ("queued", "line", "seasons", "schedule:nightly")
+    assert run.feedback_since == slot.due_at - datetime.timedelta(hours=48)
+    assert slot.started_id == run.pk
+
+
+def test_a_message_from_a_clock_that_runs_ahead_starts_the_slot_that_is_meant(flow: Endpoint) -> None:
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)
+    made(flow, crontab=f"{soon.minute} {soon.hour} * * *")
+
+    assert schedule_start(name="nightly", early_s=30) is None
+    assert schedule_start(name="nightly", early_s=301) is not None
+
+
+def test_many_who_start_at_once_start_one(flow: Endpoint, dsn: str) -> None:
+    made(flow)
+    long_known()
+    together = threading.Barrier(6)
+    started: list[Any] = []
+
+    def start() -> None:
+        try:
+            together.wait()
+            started.append(schedule_start(name="nightly") if len(started) % 2 else schedules_look())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(bool(one) for one in started) == 1
+    with psycopg.connect(dsn) as reader:
+        assert reader.execute("SELECT count(*) FROM jobs_batchjob").fetchone() == (1,)
+
+
+def test_one_schedule_that_can_not_be_read_does_not_hold_up_the_others(flow: Endpoint) -> None:
+    made(flow, name="a")
+    made(flow, name="b")
+    long_known("a")
+    long_known("b")
+    PeriodicTask.objects.filter(name="a").update(kwargs="{}")
+
+    assert schedules_look() == 1
+    assert BatchJob.objects.get().schedule == "b"
+
+
+def test_schedules_of_some_endpoints_are_listed(flow: Endpoint) -> None:
+    made(flow, name="a")
+
+    assert [one.name for one in schedule_list(endpoints=["flow"])] == ["a"]
+    assert schedule_list(endpoints=["other"]) == []
+    with pytest.raises(NotFound):
+        schedule_get(name="b\x00")
