@@ -5,6 +5,7 @@ ForetellError
 ├── EndpointUnsaid        a file came without a word of which endpoint shall answer it
 ├── IdempotencyMismatch   a request's key was another request's
 ├── JobState              a job is not in a state in which that can be done to it
+├── ChampionChanged       another version is live by now than the one that was to be replaced
 ├── GateFailed            a version that did not pass the gate shall go live
 ├── RunInProgress         a training of that algorithm is waiting or working already
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
@@ -73,6 +74,19 @@ class GateFailed(ForetellError):
         super().__init__(
             f"The gate refused this version ({', '.join(rules)}), so it can't be approved. Change the rules in"
             " params.toml, or the data, and train again."
+        )
+
+
+class ChampionChanged(ForetellError):
+    """A version that shall go live in place of one that is not live any more."""
+
+    code = "job_state"
+
+    def __init__(self, now: str, seen: str) -> None:
+        self.now = now
+        super().__init__(
+            f"{now} is champion now, and this was to replace {seen}. Look at that one first, and approve again saying"
+            " that it is to be replaced, or train again."
         )
 
 

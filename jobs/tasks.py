@@ -8,7 +8,8 @@ from django.db import OperationalError
 
 from inference import partitions
 from jobs import batch, sweeper, watchdog, worker
-from jobs.wakeups import BATCH, wake
+from jobs.training import runs
+from jobs.wakeups import BATCH, TRAINING, wake
 
 
 class PartitionsMaintained(TypedDict):
@@ -40,6 +41,12 @@ def batch_work() -> None:
     """Look for batch work and do it for a while; what is left then is for whoever looks next."""
     if batch.work(stopping=worker.stopping):
         wake(BATCH)
+
+
+@shared_task(name=TRAINING, ignore_result=True)
+def training_work() -> None:
+    """Look for a training run and take it to its end."""
+    runs.work(stopping=worker.stopping)
 
 
 @shared_task(name="jobs.sweep", ignore_result=True)

@@ -84,6 +84,8 @@ ARTIFACTS_DIR = BASE_DIR / "artifacts"
 STORE_DIR = FORETELL_HOME / "store"
 RETENTION_DAYS = 400
 JOB_RETENTION_DAYS = 30
+# What one training process may use: address space, processor time, time by the clock, the largest file.
+TRAINING_LIMITS = {"memory_bytes": 4 * 2**30, "cpu_s": 1800, "wall_s": 2700, "file_bytes": 2 * 2**30}
 PULSE_FILE = ENVIRONMENT.pulse_file
 
 # ---- Redis: Channels and Celery -------------------------------------------------------------------------------------
@@ -175,6 +177,10 @@ STORAGES = {
         "OPTIONS": {"location": FORETELL_HOME / "uploads", "base_url": None},
     },
 }
+
+# https://docs.djangoproject.com/en/5.2/topics/http/file-uploads/
+# Only batch jobs take files, and look at them on the disk.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 # ---- Console --------------------------------------------------------------------------------------------------------
 # https://unfoldadmin.com/docs/configuration/settings/

@@ -1,0 +1,45 @@
+"""Folders that training processes work in: made for one step, removed with it, or later when its worker was killed."""
+
+import contextlib
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from jobs.leases import Lease
+from jobs.models import TrainingRun
+
+PREFIX = "foretell-training-"
+ORPHAN_S = 3600
+"""A folder that nobody holds is removed once it is so old."""
+_NAME = re.compile(re.escape(PREFIX) + r"(?P<run>[0-9a-f-]{36})-(?P<token>\d+)-")
+
+
+@contextlib.contextmanager
+def workplace(lease: Lease) -> Iterator[Path]:
+    """An empty folder for a step of the run that the lease holds; it is gone afterwards."""
+    place = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{lease.id}-{lease.token}-"))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def tidy() -> list[Path]:
+    """Remove this machine's folders that are over an hour old and whose run is held by somebody else, or by nobody."""
+    removed = []
+    for place in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        said = _NAME.match(place.name)
+        with contextlib.suppress(FileNotFoundError):
+            if said is None or time.time() - place.lstat().st_mtime < ORPHAN_S:
+                continue
+            held = TrainingRun.objects.filter(pk=UUID(said["run"]), token=int(said["token"]), leased_until__gt=Now())
+            if not held.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                removed.append(place)
+    return removed
