@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from inference.engine.signature import Output, Row, Signature
 from jobs.errors import FileTooLarge
-from jobs.files import csv
+from jobs.files import csv, ndjson
 from jobs.files.header import Header
 from jobs.files.pieces import MOST_BYTES, MOST_ROWS, Piece
 from jobs.files.refusal import Refusal
@@ -18,7 +18,7 @@ from jobs.files.results import Result
 
 __all__ = ["FORMATS", "MOST_BYTES", "MOST_ROWS", "Header", "Piece", "Refusal", "Result", "Row", "Writer"]
 
-FORMATS: dict[str, ModuleType] = {"csv": csv}
+FORMATS: dict[str, ModuleType] = {"csv": csv, "ndjson": ndjson}
 
 
 def inspect(path: Path, format: str, signature: Signature, carried: Sequence[str] = ()) -> Header:
@@ -75,10 +75,13 @@ class Writer:
     Args:
         format: a key of `FORMATS`; it need not be the input's.
         output: what the version that answered gives.
+        came: the input's format. Where it is not said, texts in columns of numbers are taken for CSV's.
     """
 
-    def __init__(self, format: str, header: Header, output: Output, signature: Signature) -> None:
-        self._writer = FORMATS[format].Writer(header, output, signature)
+    def __init__(
+        self, format: str, header: Header, output: Output, signature: Signature, came: str | None = None
+    ) -> None:
+        self._writer = FORMATS[format].Writer(header, output, signature, came)
 
     def head(self) -> bytes:
         """What comes before the rows."""

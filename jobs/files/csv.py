@@ -9,7 +9,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -20,10 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from inference.engine.inputs import Input
 from inference.engine.signature import Output, Row, Signature
 from jobs.errors import BadFile, NoRows
-from jobs.files import columns, header, lines, refusal
+from jobs.files import columns, header, lines, refusal, spelling
 from jobs.files.header import MOST_COLUMNS, Header
 from jobs.files.lines import Block
 from jobs.files.pieces import MOST_CELL, Cutter, Piece
@@ -107,24 +105,10 @@ def cells(data: bytes, known: Header) -> list[list[Any]]:
     return [list(row.cells + [""] * width)[:width] if isinstance(row, _Bad) else row for row in _table(data, width)]
 
 
-def value(one: Input, cell: str) -> Any:
-    """A cell as JSON would have said it: a number, a text, or None. What is no number stays a text."""
-    if not cell:
-        return None
-    if one.dtype == "string" or "_" in cell or not cell.isascii():
-        return cell
-    for number in (int, float):
-        try:
-            return number(cell)
-        except ValueError:
-            pass
-    return cell
-
-
 class Writer:
     """Results as CSV: the input's columns as they came, then what came of each row."""
 
-    def __init__(self, known: Header, output: Output, signature: Signature) -> None:
+    def __init__(self, known: Header, output: Output, signature: Signature, came: str | None) -> None:
         self._columns = ResultColumns(known, output)
         self._known = known
 
@@ -135,7 +119,7 @@ class Writer:
     def rows(self, first_row: int, cells: Sequence[Sequence[Any]], results: Sequence[Result]) -> bytes:
         """Consecutive rows."""
         return _written(
-            [*map(_text, came), *self._columns.texts(row, result)]
+            [*map(spelling.text, came), *self._columns.texts(row, result)]
             for row, (came, result) in enumerate(zip(cells, results, strict=True), first_row)
         )
 
@@ -149,13 +133,6 @@ def _written(table: Iterable[Sequence[str]]) -> bytes:
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\r\n").writerows(table)
     return stream.getvalue().encode("utf-8", "replace")
-
-
-def _text(value: object) -> str:
-    """A value of another format as the text of a cell."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _headed(blocks: Iterator[Block]) -> tuple[list[str], Block]:
@@ -227,7 +204,7 @@ def _ends_by_reader(body: bytes, final: bool, line: int) -> tuple[list[int], int
 
 def _at_once(data: bytes, known: Header, signature: Signature) -> list[Row] | None:
     """All rows of a piece, if none needs a closer look."""
-    if not _plain(data) or b"\x00" in data or not _is_utf8(data):
+    if not _plain(data) or b"\x00" in data or not lines.is_utf8(data):
         return None
     types = {one.name: columns.type_of(one) for one in signature.inputs}
     try:
@@ -246,19 +223,9 @@ def _at_once(data: bytes, known: Header, signature: Signature) -> list[Row] | No
     return columns.rows([column.combine_chunks() for column in table.columns], signature)
 
 
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _table(data: bytes, width: int) -> Iterator[list[str] | _Bad]:
     """The cells of each row."""
-    sound = _is_utf8(data)
+    sound = lines.is_utf8(data)
     text = data.decode() if sound else data.decode(_LATIN)
     reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
     while True:
@@ -305,5 +272,5 @@ def _array(texts: Sequence[str]) -> pa.Array:
 def _one(row: list[str] | _Bad, places: list[int], signature: Signature) -> Row | Refusal:
     if isinstance(row, _Bad):
         return row.refusal
-    values = [value(one, row[place]) for one, place in zip(signature.inputs, places, strict=True)]
+    values = [spelling.value(one, row[place]) for one, place in zip(signature.inputs, places, strict=True)]
     return refusal.checked(values, signature)

@@ -54,6 +54,17 @@ def blocks(source: BinaryIO, cut: Cut) -> Iterator[Block]:
             raise BadFile(f"A row has more than {MOST_ROW:,} bytes, or a quote is never closed.", line=line)
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are text."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _begun(data: bytes) -> bytes:
     for start, advice in _OTHERS.items():
         if data.startswith(start):

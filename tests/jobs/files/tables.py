@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from inference.engine.signature import Output, Row, Signature
 from jobs import files
 from jobs.files import Header, Refusal, refusal
 from tests.inference.engine.signatures import TEXTS, signatures
+
+Table = tuple[Signature, list[list[object]]]
+"""A signature, and rows of values in its order."""
 
 OUTPUT = Output(kind="classification", labels=("ok", "worn"))
 SMALL = Signature(
@@ -49,7 +53,7 @@ def _values(one: Input) -> st.SearchStrategy[object]:
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, odd: bool) -> tuple[Signature, list[list[object]]]:
+def tables(draw: st.DrawFn, *, odd: bool) -> Table:
     """A signature and rows of values in its order, with texts for numbers among them where `odd`."""
     signature = draw(signatures())
     columns = [_values(one) for one in signature.inputs]
@@ -67,8 +71,13 @@ def expected(signature: Signature, table: Iterable[list[object]]) -> list[Row | 
     return [refusal.checked(row, signature) for row in table]
 
 
-def written(names: Sequence[str], table: Iterable[Sequence[object]]) -> bytes:
-    """A CSV."""
+def written(format: str, names: Sequence[str], table: Iterable[Sequence[object]]) -> bytes:
+    """A file of that format."""
+    if format == "ndjson":
+        texts = [json.dumps(dict(zip(names, row, strict=True))) for row in table]
+        return "".join(
+            text.replace(": -Infinity", ": -1e999").replace(": Infinity", ": 1e999") + "\n" for text in texts
+        ).encode()
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([names, *table])
     return stream.getvalue().encode()

@@ -5,8 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from inference.engine.inputs import Input
 from inference.engine.signature import Output, Signature
@@ -37,16 +35,6 @@ def number(path: Path, cell: str) -> object:
     path.write_bytes(b"n,id\n" + cell.encode() + b",\n")
     (found,) = tables.read(path, "csv", NUMBER, ["id"])
     return found.code if isinstance(found, Refusal) else found[0]
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.booleans().flatmap(lambda odd: tables.tables(odd=odd)), st.integers(1, 4))
-def test_rows_are_those_of_the_same_values_as_json(tmp_path_factory: pytest.TempPathFactory, said, most_rows) -> None:
-    signature, table = said
-    path = tmp_path_factory.getbasetemp() / "any.csv"
-    path.write_bytes(tables.written(signature.names, table))
-
-    assert tables.read(path, "csv", signature, most_rows=most_rows) == tables.expected(signature, table)
 
 
 def test_columns_may_come_in_any_order_between_carried_ones(path: Path) -> None:
