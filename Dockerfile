@@ -25,10 +25,10 @@ COPY streaming /app/streaming
 COPY project /app/project
 WORKDIR /app
 # The key signs nothing: it only keeps this step from leaving one in the image.
-# A volume that is mounted at the store for the first time takes over its owner.
+# A volume that is mounted at one of these folders for the first time takes over its owner.
 RUN python -m compileall -q /app \
     && SECRET_KEY=build python manage.py collectstatic --no-input --verbosity 0 \
-    && install -d -o 10001 -g 10001 /var/lib/foretell/store
+    && install -d -o 10001 -g 10001 /var/lib/foretell/store /var/lib/foretell/uploads
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=6s --start-period=40s --retries=3 \

@@ -25,6 +25,9 @@ FULL_BYTES = 20_000_000
 """With less than this left, Postgres soon stores nothing any more."""
 
 
+_CELERY = (sys.executable, "-m", "celery", "-A", "project")
+
+
 class CannotRun(Exception):
     """Foretell can't run, or not any longer; the sentence says why."""
 
@@ -87,12 +90,10 @@ class Everything:
         self._home.publish(self._addresses)
         self._progress.begin("Preparing")
         supervisor.run(self._django("prepare", "prepare"), lambda line: self._hear(line))
-        self._progress.begin("Worker and beat")
-        celery = (sys.executable, "-m", "celery", "-A", "project")
-        supervisor.start(
-            self._part("worker", *celery, "worker", "--concurrency=1", "--without-mingle", "--without-gossip")
-        )
-        supervisor.start(self._part("beat", *celery, "beat", "--pidfile="))
+        self._progress.begin("Workers and beat")
+        supervisor.start(self._worker("worker", queues="online,batch", processes=2))
+        supervisor.start(self._worker("trainer", queues="training", processes=1))
+        supervisor.start(self._part("beat", *_CELERY, "beat", "--pidfile="))
         self._progress.begin("Web server")
         web = self._django("web", "serve", grace_s=SHUTDOWN_S + 5)
         supervisor.start(web, ready=lambda: probes.ready(self._url, self._environment.allowed_hosts))
@@ -140,6 +141,11 @@ class Everything:
             # When this process was killed, so were the servers: there is nothing left to finish in good order.
             orphan_signal=signal.SIGKILL,
         )
+
+    def _worker(self, name: str, *, queues: str, processes: int) -> Part:
+        """A worker of these queues. While it ends it finishes what its processes are at."""
+        options = (f"--hostname={name}@%h", f"--queues={queues}", f"--concurrency={processes}")
+        return self._part(name, *_CELERY, "worker", *options, "--without-mingle", "--without-gossip", grace_s=15)
 
     def _django(self, name: str, *command: str, env: dict[str, str] | None = None, grace_s: float = 10.0) -> Part:
         return self._part(name, sys.executable, str(BASE_DIR / "manage.py"), *command, env=env, grace_s=grace_s)

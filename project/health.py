@@ -29,8 +29,15 @@ KEPT_S = 1.0
 """How long one look serves everybody who asks, so that probing costs the database nothing."""
 PROBE_S = 2.0
 """How long a server may take to answer; with `KEPT_S` well under the 5 s within which we promise to turn."""
+WORKER_SILENT_S = 30
+"""A worker not seen for so long counts as gone."""
 NEEDED = ("predict", "stream")
 """Without these the process takes no traffic; what else is missing is only told."""
+
+_WORKERS = """
+SELECT 1 FROM jobs_worker WHERE queues @> '["batch"]' AND seen_at > now() - make_interval(secs => %s) LIMIT 1
+"""
+_JOBS_WITHOUT_POSTGRES = "Jobs wait: Postgres does not answer."
 
 Reasons = Mapping[str, str | None]
 """By capability: why it is missing, or None while it is there."""
@@ -44,7 +51,7 @@ class Readiness:
         self._reasons: Reasons = {}
         self._looked_at_s = float("-inf")
         self._looking: asyncio.Task[Reasons] | None = None
-        self._asking: asyncio.Task[bool] | None = None
+        self._asking: asyncio.Task[bool | None] | None = None
 
     async def reasons(self) -> Reasons:
         """What is missing now, by capability."""
@@ -56,7 +63,7 @@ class Readiness:
 
     async def _look(self) -> Reasons:
         predictor = self._predictor
-        audit, batch = await asyncio.gather(self._audit(), _batch())
+        (audit, workers), redis_away = await asyncio.gather(self._postgres(), _redis())
         catalog = _catalog(predictor)
         predict = catalog or _champions(predictor) or (audit if _stores(predictor) else None)
         self._reasons = {
@@ -65,30 +72,31 @@ class Readiness:
             "audit": audit,
             "catalog": catalog,
             "models": _models(predictor),
-            "batch": batch,
+            "batch": redis_away or workers,
         }
         self._looked_at_s = time.monotonic()
         return self._reasons
 
-    async def _audit(self) -> str | None:
-        """Whether predictions can be stored: the recorder works, and Postgres answers it now."""
+    async def _postgres(self) -> tuple[str | None, str | None]:
+        """Why predictions can't be stored, and why jobs wait: whether the recorder works and Postgres answers now."""
         if not self._predictor.recorder.available:
-            return "Predictions can't be stored: Postgres does not take them."
+            return "Predictions can't be stored: Postgres does not take them.", _JOBS_WITHOUT_POSTGRES
         # Not cancelled when it takes too long: psycopg then asks the hanging server to cancel, and waits for that.
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(_postgres_answers(self._predictor), name="readiness of Postgres")
+            self._asking = asyncio.create_task(_worker_lives(self._predictor), name="readiness of Postgres")
         done, _ = await asyncio.wait({self._asking}, timeout=PROBE_S)
-        if not done or not self._asking.result():
-            return "Predictions can't be stored: Postgres does not answer."
-        return None
+        lives = self._asking.result() if done else None
+        if lives is None:
+            return "Predictions can't be stored: Postgres does not answer.", _JOBS_WITHOUT_POSTGRES
+        return None, None if lives else f"Jobs wait: no worker was heard of for {WORKER_SILENT_S} s."
 
 
-async def _postgres_answers(predictor: Any) -> bool:
+async def _worker_lives(predictor: Any) -> bool | None:
+    """What Postgres says: whether a worker that takes batch jobs was heard of; None when Postgres does not answer."""
     try:
-        await predictor.database.fetch("SELECT 1")
+        return bool(await predictor.database.fetch(_WORKERS, [WORKER_SILENT_S]))
     except ForetellError:
-        return False
-    return True
+        return None
 
 
 _of: "weakref.WeakKeyDictionary[Any, Readiness]" = weakref.WeakKeyDictionary()
@@ -133,8 +141,8 @@ def _stores(predictor: Any) -> bool:
     return any(endpoint.audit == AuditPolicy.STRICT for endpoint in predictor.catalog.endpoints.values())
 
 
-async def _batch() -> str | None:
-    """Whether work can be handed to the workers: Redis answers."""
+async def _redis() -> str | None:
+    """Whether workers can be woken up: Redis answers."""
     client = redis.asyncio.Redis.from_url(
         settings.REDIS_URL, socket_connect_timeout=PROBE_S, socket_timeout=PROBE_S, retry=None
     )
@@ -142,7 +150,7 @@ async def _batch() -> str | None:
         async with asyncio.timeout(PROBE_S):
             await client.ping()
     except (TimeoutError, OSError, redis.exceptions.RedisError):
-        return "Jobs can't be started: Redis does not answer."
+        return "Jobs wait: Redis does not answer. They start by themselves once it does."
     finally:
         await client.aclose()
     return None

@@ -19,7 +19,7 @@ SECRETS = {
     "SECRET_KEY": "K3y-of-a-test_0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF",
     "ADMIN_PASSWORD": "correct horse battery",
 }
-ROLES = ("web", "worker", "beat", "release")
+ROLES = ("web", "worker", "trainer", "beat", "release")
 
 
 def resolved(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:

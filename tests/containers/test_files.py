@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from django.conf import settings
 
 from tests.containers import composition, dockerfile
 from tests.containers.composition import ROLES, SECRETS
@@ -51,7 +52,16 @@ def test_the_image_gets_the_sources_and_nothing_else():
 
 
 def test_compose_accepts_the_file():
-    assert set(composition.services()) == {"postgres", "valkey", "release", "web", "worker", "beat", "caddy"}
+    assert set(composition.services()) == {
+        "postgres",
+        "valkey",
+        "release",
+        "web",
+        "worker",
+        "trainer",
+        "beat",
+        "caddy",
+    }
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "WEB_POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SECRET_KEY"])
@@ -63,7 +73,7 @@ def test_compose_refuses_to_start_without_a_secret(name, value):
     assert f"Set {name} in .env" in done.stderr
 
 
-def test_the_four_roles_are_one_image_with_one_environment():
+def test_the_roles_are_one_image_with_one_environment():
     services = composition.services()
     worker = services["worker"]
     for role in ROLES:
@@ -74,9 +84,22 @@ def test_the_four_roles_are_one_image_with_one_environment():
     assert own == {
         "web": {"DATABASE_URL": web_database},
         "worker": {},
+        "trainer": {},
         "beat": {},
         "release": {"ADMIN_PASSWORD": SECRETS["ADMIN_PASSWORD"], "WEB_DATABASE_URL": web_database},
     }
+
+
+def test_every_queue_has_a_worker():
+    services = composition.services()
+    queues = {
+        word.removeprefix("--queues=")
+        for name in ("worker", "trainer")
+        for word in services[name]["command"]
+        if word.startswith("--queues=")
+    }
+    routed = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} | {settings.CELERY_TASK_DEFAULT_QUEUE}
+    assert {queue for one in queues for queue in one.split(",")} == routed
 
 
 def test_web_and_worker_can_be_scaled():
@@ -91,7 +114,7 @@ def test_what_is_started_first_is_healthy_first():
         "release": {"postgres": "service_healthy"},
         **{
             role: {"release": "service_completed_successfully", "valkey": "service_healthy"}
-            for role in ("web", "worker", "beat")
+            for role in ("web", "worker", "trainer", "beat")
         },
         "caddy": {"web": "service_healthy"},
     }

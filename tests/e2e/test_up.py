@@ -20,7 +20,7 @@ from tests.project.children import alive, until
 
 pytestmark = pytest.mark.timeout(300)
 
-PARTS = ["postgres", "valkey", "worker", "beat", "web", "simulate"]
+PARTS = ["postgres", "valkey", "worker", "trainer", "beat", "web", "simulate"]
 READY = re.compile(r"Foretell is ready: (http://\S+)/")
 
 

@@ -30,7 +30,17 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(autouse=True)
 def healed(stack: Stack) -> None:
     stack.heal()
+    worker_seen(stack, "0 s")
     stack.wait_until(lambda: ready(stack)["batch"] is None, "all is ready")
+
+
+def worker_seen(stack: Stack, ago: str) -> None:
+    """Let a worker have been heard of so long ago."""
+    stack.sql(
+        "INSERT INTO jobs_worker (name, queues, seen_at) VALUES ('worker@test', '[\"batch\"]', now() - %s::interval)"
+        " ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at",
+        (ago,),
+    )
 
 
 def ready(stack: Stack) -> dict[str, str | None]:
@@ -62,7 +72,7 @@ def test_losing_postgres_is_named_and_gives_no_secret_away(stack: Stack) -> None
     stack.postgres.process.wait()
     becomes(stack, lambda: stack.get("/readyz").status == 503)
     reasons = ready(stack)
-    assert reasons["batch"] is None
+    assert reasons["batch"] == "Jobs wait: Postgres does not answer."
     assert reasons["audit"] == reasons["predict"] == reasons["stream"]
     assert "Postgres" in str(reasons["audit"])
     assert stack.get("/livez").status == 200
@@ -91,6 +101,12 @@ def test_losing_redis_stops_no_prediction(stack: Stack) -> None:
     becomes(stack, lambda: ready(stack)["batch"] is not None)
     assert stack.get("/readyz").status == 200
     assert [name for name, reason in ready(stack).items() if reason] == ["batch"]
+
+
+def test_without_a_worker_jobs_wait_and_predictions_go_on(stack: Stack) -> None:
+    worker_seen(stack, "31 s")
+    becomes(stack, lambda: ready(stack)["batch"] == "Jobs wait: no worker was heard of for 30 s.")
+    assert stack.get("/readyz").status == 200
 
 
 def test_a_prediction_without_postgres_is_refused_in_time(stack: Stack) -> None:
