@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/schema/", DocumentView.as_view(), name="schema"),
     path("api/docs/", PageView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include("inference.api.urls")),
+    path("api/v1/jobs/", include("jobs.api.urls")),
     path("", include("inference.admin.urls")),
     path("password_reset/", ResetView.as_view(), name="admin_password_reset"),
     path("password_reset/sent/", ResetDoneView.as_view(), name="password_reset_done"),

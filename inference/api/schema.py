@@ -38,7 +38,7 @@ from inference.errors import (
 from inference.http import errors as http
 from inference.http import media
 from inference.http.problems import document
-from inference.http.register import REGISTER
+from inference.http.register import meaning_of
 from inference.http.requests import MAX_BODY_BYTES
 
 PROBLEM_TYPE = "application/problem+json"
@@ -83,7 +83,7 @@ def problems(*errors: ForetellError) -> dict[tuple[int, str], OpenApiResponse]:
     """Problem responses by status, each with an example for each error."""
     by_status: dict[int, list[ForetellError]] = {}
     for error in errors:
-        by_status.setdefault(REGISTER[error.code].status, []).append(error)
+        by_status.setdefault(meaning_of(error).status, []).append(error)
     return {
         (status, PROBLEM_TYPE): OpenApiResponse(
             serializers.ProblemSerializer,
@@ -104,7 +104,12 @@ def answer(serializer: Any, description: str, example: Any) -> OpenApiResponse:
     )
 
 
-def _operation(operation_id: str, summary: str, responses: dict[Any, Any], **said: Any) -> Callable[[Any], Any]:
+def operation(operation_id: str, summary: str, responses: dict[Any, Any], **said: Any) -> Callable[[Any], Any]:
+    """An operation of the document, under the heading that its id begins with.
+
+    Args:
+        said: what else drf-spectacular's `extend_schema` takes.
+    """
     request_id = OpenApiParameter(
         "X-Request-ID", str, OpenApiParameter.HEADER, description="Names the request in our log.", response=True
     )
@@ -133,13 +138,13 @@ _SIGNATURE = {
 }
 _VERSIONS = [{"tag": VERSION, "digest": "sha256:" + "a7" * 32, "origin": "git", "created_at": "2026-11-22T14:00:00Z"}]
 
-endpoint_list = _operation(
+endpoint_list = operation(
     "endpoints_list",
     "The endpoints this credential may use",
     {200: answer(serializers.EndpointsSerializer, "By slug.", {"endpoints": [_ENDPOINT]})} | problems(*ANYONE, *CALLER),
 )
 
-endpoint_detail = _operation(
+endpoint_detail = operation(
     "endpoints_read",
     "One endpoint: its signature, champion and versions",
     {
@@ -154,7 +159,7 @@ endpoint_detail = _operation(
     ),
 )
 
-predict = _operation(
+predict = operation(
     "endpoints_predict",
     "Predict one instance, or up to 256",
     {
@@ -204,7 +209,7 @@ predict = _operation(
     ],
 )
 
-prediction_detail = _operation(
+prediction_detail = operation(
     "predictions_read",
     "A stored prediction",
     {
@@ -242,7 +247,7 @@ _BODY_PROBLEMS: tuple[ForetellError, ...] = (
     http.UnsupportedEncoding("gzip"),
 )
 
-feedback_give = _operation(
+feedback_give = operation(
     "feedback_give",
     "Tell what is true of a prediction",
     {
@@ -266,7 +271,7 @@ _REFUSED = {"status": 404, "prediction": REQUEST_ID, "stored": False, "code": "n
     "pointer": "/feedback/1/prediction",
 }
 
-feedback_batch = _operation(
+feedback_batch = operation(
     "feedback_batch",
     "Tell what is true of up to 500 predictions",
     {

@@ -125,11 +125,15 @@ class ExpressView(APIView):
         if not self.is_probe:
             request.check_host()
             if request.scope["query_string"]:
-                request.query(*self.parameters)
+                request.query(*self.parameters_of(request.method))
         name = self._handlers.get(request.method)
         if name is None:
             raise MethodNotAllowed(request.method, self.allowed_methods)
         return getattr(self, name)
+
+    def parameters_of(self, method: str) -> tuple[str, ...]:
+        """The query parameters that a method knows; where they differ, a view says so here."""
+        return self.parameters
 
     # ---- What DRF asks for ------------------------------------------------------------------------------------------
 

@@ -83,6 +83,15 @@ EXPRESS: dict[str, tuple[str, ...] | None] = {
     "api/v1/predictions/<str:id>": ("read",),
     "api/v1/predictions/<str:id>/feedback": ("feedback",),
     "api/v1/predictions/feedback": ("feedback",),
+    "api/v1/jobs/batch/": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/pause": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/resume": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/cancel": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/retry": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/results": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/download": ("jobs",),
+    "api/v1/jobs/batch/<str:id>/report": ("jobs",),
 }
 
 MODELS: dict[str, tuple[str, str, str, str]] = {

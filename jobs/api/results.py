@@ -1,0 +1,162 @@
+"""What a batch job came to, over REST: pages of results, the whole as a file, and a query's replay report."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from inference.callers import Caller
+from inference.engine.signature import Signature
+from inference.errors import NotFound
+from inference.http.replies import StreamedReply
+from inference.http.requests import Request
+from inference.http.uploads import in_thread
+from inference.http.views import ExpressView
+from jobs import files, storage
+from jobs.api import queries, schema
+from jobs.api.access import job_of
+from jobs.api.database import ask
+from jobs.api.intake import MEDIA_TYPES
+from jobs.api.shown import result_shown
+from jobs.errors import JobState
+from jobs.files import Header, Writer
+from jobs.models import BatchJob, Chunk, Result
+from jobs.selectors import MOST_RESULTS, batch_results
+
+PAGE = 100
+SLICE = 500
+"""Rows that a thread formats at a time: while it does, the event loop waits for its turns."""
+_OVER = (BatchJob.State.DONE, BatchJob.State.FAILED, BatchJob.State.CANCELLED)
+_MEDIA_TYPE = {format: media_type.encode() for media_type, format in MEDIA_TYPES.items()}
+_RESULTS = "SELECT row, output::text, error, detail FROM jobs_result WHERE job_id = %s AND row BETWEEN %s AND %s"
+_NOTHING: files.Result = (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """All that is needed to write a job's results, but the results."""
+
+    job: BatchJob
+    header: Header
+    signature: Signature
+    chunks: Sequence[Chunk]
+
+
+class BatchResultsView(ExpressView):
+    """A page of a batch job's results."""
+
+    scopes = ("jobs",)
+    parameters = ("after", "limit", "status", "code")
+
+    @schema.batch_results
+    async def get(self, request: Request, id: str) -> bytes:
+        """The rows behind `after`, in their order."""
+        query = request.query()
+        asked: dict[str, Any] = {
+            "after": queries.number(query, "after", default=0, high=files.MOST_ROWS),
+            "limit": queries.number(query, "limit", default=PAGE, low=1, high=MOST_RESULTS),
+            "status": queries.word(query, "status", ("ok", "error")),
+            "code": query.get("code", ""),
+        }
+        found = await ask(request, _page, request.auth, id, asked)
+        more = found[-1].row if len(found) == asked["limit"] else None
+        return msgspec.json.encode({"results": [result_shown(result) for result in found], "next": more})
+
+
+class BatchDownloadView(ExpressView):
+    """All of a batch job's rows with what they came to, as a file."""
+
+    scopes = ("jobs",)
+    parameters = ("format",)
+    offered = tuple(MEDIA_TYPES)
+
+    @schema.batch_download
+    async def get(self, request: Request, id: str) -> StreamedReply:
+        """Stream it, in the input's format unless another one is asked for."""
+        wanted = queries.word(request.query(), "format", tuple(files.FORMATS))
+        whole = await ask(request, _whole, request.auth, id)
+        format = wanted or whole.job.format
+        name = f"{whole.job.endpoint.slug}-{whole.job.pk}.{format}"
+        return StreamedReply(
+            pieces=_pieces(request, whole, format),
+            media_type=_MEDIA_TYPE[format],
+            headers=((b"content-disposition", f'attachment; filename="{name}"'.encode()),),
+        )
+
+
+class BatchReportView(ExpressView):
+    """How a version differs from what was answered then."""
+
+    scopes = ("jobs",)
+
+    @schema.batch_report
+    async def get(self, request: Request, id: str) -> bytes:
+        """The replay report of a query that is done."""
+        job = await ask(request, job_of, request.auth, id)
+        if job.kind != BatchJob.Kind.QUERY:
+            raise NotFound("A report of this job: only a query over stored predictions has one; it")
+        if job.report is None:
+            raise JobState("reported on", job.state, [BatchJob.State.DONE])
+        return msgspec.json.encode({"id": job.pk, "report": job.report})
+
+
+def _page(caller: Caller, id: str, asked: dict[str, Any]) -> list[Result]:
+    return batch_results(job=_readable(caller, id), **asked)
+
+
+def _whole(caller: Caller, id: str) -> _Whole:
+    job = _readable(caller, id)
+    return _Whole(
+        job=job,
+        header=Header(tuple(job.columns)),
+        signature=Signature.from_dict(job.version.manifest["signature"]),
+        chunks=list(job.chunks.only("first_row", "rows", "file").order_by("number")),
+    )
+
+
+def _readable(caller: Caller, id: str) -> BatchJob:
+    """A job whose results can be read.
+
+    Raises:
+        NotFound: the caller may see none of that id.
+        JobState: it is not over, never had any, or they are gone.
+    """
+    job = job_of(caller, id)
+    if job.expired_at is not None:
+        raise JobState("read", "expired", _OVER)
+    if job.state not in _OVER or job.rows is None:
+        raise JobState("read", job.state, _OVER)
+    return job
+
+
+async def _pieces(request: Request, whole: _Whole, format: str) -> AsyncGenerator[bytes, None]:
+    """The file, chunk by chunk: one chunk's input and results are held at a time, and one slice of text."""
+    writer = Writer(format, whole.header, whole.signature.output, whole.signature)
+    yield await in_thread(writer.head)
+    for chunk in whole.chunks:
+        results = await ask(request, _results, whole.job, chunk)
+        data = await in_thread(storage.get, chunk.file)
+        cells = await in_thread(files.cells, data, whole.job.format, whole.header)
+        for at in range(0, chunk.rows, SLICE):
+            some = slice(at, at + SLICE)
+            yield await in_thread(writer.rows, chunk.first_row + at, cells[some], results[some])
+    yield await in_thread(writer.end)
+
+
+def _results(job: BatchJob, chunk: Chunk) -> list[files.Result]:
+    """What each row of a chunk came to; nothing for rows that were not done.
+
+    Raises:
+        JobState: the results are gone.
+    """
+    results = [_NOTHING] * chunk.rows
+    with connection.cursor() as cursor:
+        cursor.execute(_RESULTS, [job.pk, chunk.first_row, chunk.first_row + chunk.rows - 1])
+        for row, *came in cursor.fetchall():
+            results[row - chunk.first_row] = tuple(came)
+    # After, so that a row that was deleted is never told as one that was not done.
+    if BatchJob.objects.filter(pk=job.pk, expired_at__isnull=False).exists():
+        raise JobState("read", "expired", _OVER)
+    return results
