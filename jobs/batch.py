@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
-from jobs import chunks, reading
+from jobs import chunks, reading, replay
 from jobs.errors import LeaseLost, StorageUnavailable
 from jobs.leases import LEASE_S, Lease
 
@@ -27,7 +27,10 @@ logger = structlog.get_logger(__name__)
 
 
 def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
-    """Read jobs and work on chunks until there is nothing to take, the time is over, or the worker is to stop.
+    """Read jobs, work on chunks and report on replays, until there is nothing left or the worker is to stop.
+
+    Args:
+        for_s: how long to take more.
 
     Returns:
         Whether there may be more to do at once. Not while Postgres or the storage is away: the sweeper looks again.
@@ -52,6 +55,8 @@ def _next(stopping: Stopping) -> bool:
         _try(lease, reading.read, reading.give_back, stopping)
     elif (lease := chunks.claim_waiting()) is not None:
         _try(lease, chunks.work, chunks.give_back, stopping)
+    elif (lease := replay.claim_unreported()) is not None:
+        _try(lease, replay.report, replay.give_back, stopping)
     else:
         return False
     return True

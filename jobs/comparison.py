@@ -164,7 +164,7 @@ class _Labels:
             found = (after["score"] - before["score"] for before, after in zip(then, now, strict=True))
         else:
             found = (
-                after["scores"].get(label, 0.0) - before["scores"].get(label, 0.0)
+                after["scores"].get(label, 0.0) - (before["scores"].get(label) or 0.0)
                 for label, before, after in zip(labels, then, now, strict=True)
             )
         return np.fromiter(found, np.float64, len(labels))

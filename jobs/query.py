@@ -15,15 +15,15 @@ import msgspec
 from django.db import connection, transaction
 
 from inference import ids
-from inference.engine.signature import Signature
+from inference.engine.signature import Output, Signature
 from inference.models import Device, Endpoint, Version
 from inference.selectors import device_get, version_get
 from jobs.errors import NoRows
 
 MOST_ROWS = 1_000_000
-CARRIED = ("then_id", "then_version", "then_output", "then_error", "then_device", "then_time")
-"""What a frozen row holds beside the inputs: the prediction's id, the tag of the version that answered, its output
-(null when there was none) and error, the device's name or null, and the time of the prediction."""
+FACTS = ("id", "version", "error", "device", "time")
+"""What a frozen row holds beside the inputs, besides what was answered: the prediction's id, the tag of the version
+that answered, the error if it was one, the device's name or null, and the time of the prediction."""
 
 _BLOCK = 2000
 _TIMEOUT = "SET LOCAL statement_timeout = '10min'"
@@ -82,12 +82,34 @@ class Frozen:
     sha256: str
 
 
+def answer_columns(output: Output) -> tuple[str, ...]:
+    """The columns that hold an answer: `label` and `score_<label>` each, or `value`, or `score` and `label`."""
+    if output.kind == "regression":
+        return ("value",)
+    if output.kind == "anomaly":
+        return ("score", "label")
+    return ("label", *(f"score_{label}" for label in output.labels))
+
+
+def answer_cells(output: Output, answer: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """An answer's values for `answer_columns`; null where it has none."""
+    said = answer or {}
+    if output.kind == "classification":
+        scores = said.get("scores") or {}
+        return (said.get("label"), *(scores.get(label) for label in output.labels))
+    return tuple(said.get(name) for name in answer_columns(output))
+
+
 def carried(signature: Signature) -> tuple[str, ...]:
-    """The names of `CARRIED` beside a signature's inputs: with underscores before them where an input has one."""
-    prefix = ""
-    while any(prefix + name in signature.names for name in CARRIED):
-        prefix += "_"
-    return tuple(prefix + name for name in CARRIED)
+    """The names of a frozen row's columns that are no inputs: `FACTS`, then `answer_columns`.
+
+    They are called `then_…`, with underscores before that where an input has one of the names.
+    """
+    names = (*FACTS, *answer_columns(signature.output))
+    prefix = "then_"
+    while any(prefix + name in signature.names for name in names):
+        prefix = f"_{prefix}"
+    return tuple(prefix + name for name in names)
 
 
 def freeze(
@@ -100,7 +122,8 @@ def freeze(
 ) -> Frozen:
     """Write the selected predictions as NDJSON, an object a line, by rising id.
 
-    A line has those of the signature's inputs that the answering version had too, by name, then what `carried` names.
+    A line has those of the signature's inputs that the answering version had too, by name, then what `carried` names:
+    flat, so that every format of results holds what was answered then beside what is answered now.
 
     Args:
         signature: of the version that is to answer them now.
@@ -152,6 +175,7 @@ class _Lines:
 
     def __init__(self, signature: Signature) -> None:
         self._inputs = frozenset(signature.names)
+        self._output = signature.output
         self._carried = carried(signature)
         self._versions: dict[int, tuple[str, tuple[str, ...]]] = {}
         self._devices: dict[int, str] = {}
@@ -166,10 +190,10 @@ class _Lines:
         tag, names = self._versions[version]
         values = zip(names, msgspec.json.decode(features), strict=True)
         said = {name: value for name, value in values if name in self._inputs}
-        then = None if output is None else msgspec.Raw(output.encode())
-        time = ids.time_of(id).isoformat(timespec="milliseconds")
-        carried = (str(id), tag, then, error, None if device is None else self._devices.get(device), time)
-        return msgspec.json.encode(said | dict(zip(self._carried, carried, strict=True))) + b"\n"
+        sender = None if device is None else self._devices.get(device)
+        facts = (str(id), tag, error, sender, ids.time_of(id).isoformat(timespec="milliseconds"))
+        answer = answer_cells(self._output, None if output is None else msgspec.json.decode(output))
+        return msgspec.json.encode(said | dict(zip(self._carried, facts + answer, strict=True))) + b"\n"
 
     def _look_up(self, rows: Sequence[_Row]) -> None:
         versions = {row[1] for row in rows} - self._versions.keys()

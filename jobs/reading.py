@@ -106,7 +106,8 @@ def _freeze(lease: Lease, job: BatchJob, heartbeat: Heartbeat) -> None:
     """Write a query's predictions down as the job's input: it is read from there, also if it is read again."""
     signature = Signature.from_dict(job.version.manifest["signature"])
     selection = Selection.from_dict(job.selection)
-    name = f"{folder(job)}/input"
+    # By the token: one who was thought dead must not write over what his successor reads.
+    name = f"{folder(job)}/input-{lease.token}"
     with tempfile.NamedTemporaryFile() as file, _room_needed():
         made = query.freeze(
             endpoint=job.endpoint, selection=selection, signature=signature, into=file, check=heartbeat.check

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from jobs import chunks, reading
+from jobs import chunks, reading, replay
 from jobs.leases import MOST_ATTEMPTS, POISON, claimable
 from jobs.models import BatchJob, Chunk, TrainingRun, Worker
 from jobs.wakeups import BATCH, TRAINING, wake
@@ -31,6 +31,7 @@ def sweep() -> None:
     """One round: give up what ended its workers, finish what is done, wake up workers for what can be taken."""
     chunks.poison()
     reading.give_up()
+    replay.give_up()
     _give_up_runs()
     _finish_jobs()
     _wake(BATCH, "batch", _takeable_batch())
@@ -69,7 +70,8 @@ def _finish_jobs() -> None:
 
 def _takeable_batch() -> int:
     free = chunks.waiting().filter(claimable()).order_by()[:MOST_SENT].count()
-    return free + reading.unread().filter(claimable()).order_by()[:MOST_SENT].count()
+    free += reading.unread().filter(claimable()).order_by()[:MOST_SENT].count()
+    return free + replay.unreported().filter(claimable()).order_by()[:MOST_SENT].count()
 
 
 def _takeable_runs() -> int:

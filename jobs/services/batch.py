@@ -149,7 +149,7 @@ def batch_job_retry(*, job: BatchJob, actor: str) -> BatchJob:
         Chunk.objects.filter(again, job=job.pk).update(
             state=Chunk.State.WAITING, attempts=0, leased_until=None, token=F("token") + 1, finished_at=None
         )
-        cleared: dict[str, Any] = {"attempts": 0, "finished_at": None, "code": "", "detail": ""}
+        cleared: dict[str, Any] = {"attempts": 0, "report": None, "finished_at": None, "code": "", "detail": ""}
         possible = (State.DONE, State.FAILED)
         _change(job, actor, "tried again", possible, wakes=True, state=_going_on(), **cleared)
         # With nothing to do again it is over as before.
