@@ -31,6 +31,16 @@ MOST_ATTEMPTS = 3
 POISON = "poison"
 """The code of such work."""
 
+STOPPED_S = 10
+"""A transaction that is younger may be of somebody who claims the row at this moment."""
+# A row's xmax is the transaction that has it locked.
+_END_STOPPED = """
+SELECT pg_terminate_backend(session.pid) FROM {} AS work JOIN pg_stat_activity AS session
+    ON session.backend_xid = work.xmax
+ WHERE work.leased_until < now() AND session.xact_start < now() - make_interval(secs => %s)
+   AND session.usename = current_user
+"""
+
 logger = structlog.get_logger(__name__)
 
 
@@ -93,6 +103,22 @@ def claim(rows: models.QuerySet[Any], **values: Any) -> Lease | None:
             attempts=F("attempts") + 1, token=F("token") + 1, leased_until=_later(), holder=_holder(), **values
         )
         return Lease(type(row), row.pk, row.token + 1, row.attempts + 1)
+
+
+def end_stopped(model: type[Leased]) -> int:
+    """End the database sessions of holders that stopped in the middle of a transaction, in which they lock their row.
+
+    Without a lease and yet locked, the row would be nobody's: whoever claims passes over it.
+
+    Returns:
+        How many there were.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_END_STOPPED.format(connection.ops.quote_name(model._meta.db_table)), [STOPPED_S])
+        ended = len(cursor.fetchall())
+    if ended:
+        logger.warning("ended sessions of workers that stopped within a transaction", sessions=ended)
+    return ended
 
 
 class Heartbeat:

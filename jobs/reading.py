@@ -19,12 +19,15 @@ from jobs.errors import FileError, LeaseLost, NoRows, StorageFull, StorageUnavai
 from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk
 from jobs.query import Selection
+from jobs.wakeups import BATCH, wake
 
 CHUNK_ROWS = 10_000
 CHUNK_CELLS = 500_000
 CHUNK_BYTES = 8 * 1024 * 1024
 """The most that a chunk holds of each: what one worker does in seconds and keeps in memory."""
 
+MOST_WOKEN = 16
+"""How many other workers are asked to help with a job that has just been read."""
 
 State = BatchJob.State
 logger = structlog.get_logger(__name__)
@@ -143,6 +146,8 @@ def _finish(lease: Lease, job: BatchJob, chunks: list[Chunk]) -> None:
         rows = sum(chunk.rows for chunk in chunks)
         lease.release(state=Case(paused, default=Value(State.RUNNING)), rows=rows, code="", detail="")
         Chunk.objects.bulk_create(chunks, batch_size=1000)
+        # This worker goes on with the first by itself.
+        wake(BATCH, times=min(len(chunks) - 1, MOST_WOKEN))
 
 
 def _tidy(job: BatchJob, token: int) -> None:

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from jobs import chunks, reading, replay
-from jobs.leases import MOST_ATTEMPTS, POISON, claimable
+from jobs.leases import MOST_ATTEMPTS, POISON, claimable, end_stopped
 from jobs.models import BatchJob, Chunk, TrainingRun, Worker
 from jobs.wakeups import BATCH, TRAINING, wake
 
@@ -29,6 +29,8 @@ logger = structlog.get_logger(__name__)
 
 def sweep() -> None:
     """One round: give up what ended its workers, finish what is done, wake up workers for what can be taken."""
+    for model in (BatchJob, Chunk, TrainingRun):
+        end_stopped(model)
     chunks.poison()
     reading.give_up()
     replay.give_up()

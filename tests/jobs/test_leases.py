@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from inference.models import Endpoint
@@ -172,3 +172,33 @@ def test_a_renewal_counts_from_when_it_was_asked_for(chunks: list[Chunk]) -> Non
     Chunk.objects.filter(pk=lease.id).update(leased_until=None)
     heartbeat.renew()
     assert heartbeat.lost
+
+
+def test_who_stopped_within_a_transaction_holds_up_nobody(chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = taken()
+    assert lease is not None
+    expire(lease)
+    locked, ended = threading.Event(), threading.Event()
+
+    def store() -> None:
+        with transaction.atomic():
+            lease.release(state=Chunk.State.DONE)
+            locked.set()
+            ended.wait(10)
+            Chunk.objects.count()
+
+    def stop_within_a_transaction() -> None:
+        with pytest.raises(OperationalError):
+            store()
+
+    stopped = threading.Thread(target=beside, args=[stop_within_a_transaction])
+    stopped.start()
+    locked.wait(10)
+
+    assert leases.end_stopped(Chunk) == 0, "a transaction that has only begun"
+    monkeypatch.setattr(leases, "STOPPED_S", 0)
+    assert leases.end_stopped(Chunk) == 1
+    until(lambda: claim(Chunk.objects.filter(pk=lease.id)) is not None)
+    ended.set()
+    stopped.join()
+    assert Chunk.objects.get(pk=lease.id).state == "running"
