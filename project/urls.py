@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/", include("inference.api.urls")),
     path("api/v1/jobs/", include("jobs.api.urls")),
     path("", include("inference.admin.urls")),
+    path("", include("jobs.admin.urls")),
     path("password_reset/", ResetView.as_view(), name="admin_password_reset"),
     path("password_reset/sent/", ResetDoneView.as_view(), name="password_reset_done"),
     path("password_reset/<uidb64>/<token>/", NewPasswordView.as_view(), name="password_reset_confirm"),

@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from inference.permissions import SEE_BATCHES, SEE_TRAININGS
+
 GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
     (
         "Records",
@@ -36,12 +38,18 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": title, "separator": True, "items": [_page("inference", *item) for item in items]}
         for title, items in GROUPS
     ]
+    jobs = [
+        _jobs("Batch jobs", "table_rows", "batches", SEE_BATCHES),
+        _jobs("Training", "model_training", "trainings", SEE_TRAININGS),
+        _jobs("Schedules", "schedule", "schedules", SEE_BATCHES),
+    ]
     people = [
         _page("auth", "Users", "person", "user"),
         _page("auth", "Groups", "group", "group"),
         _page("inference", "Control log", "policy", "controllog"),
     ]
-    return [{"items": [live]}, *groups, {"title": "People", "separator": True, "items": people}]
+    work = {"title": "Jobs", "separator": True, "items": jobs}
+    return [{"items": [live]}, work, *groups, {"title": "People", "separator": True, "items": people}]
 
 
 def favicon(request: HttpRequest) -> str:
@@ -58,6 +66,17 @@ def _page(app: str, title: str, icon: str, model: str) -> dict[str, Any]:
         "active": lambda request: request.path.startswith(paths),
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
         "permission": _may_view(f"{app}.view_{model}"),
+    }
+
+
+def _jobs(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+    link = reverse_lazy(f"jobs:{name}")
+    return {
+        "title": title,
+        "icon": icon,
+        "active": lambda request: request.path.startswith(str(link)),
+        "link": link,
+        "permission": _may_view(permission),
     }
 
 

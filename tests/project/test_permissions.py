@@ -15,7 +15,7 @@ import uuid
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.urls import URLResolver, get_resolver
 
@@ -26,6 +26,10 @@ from inference.ids import prediction_id
 from inference.models import ControlLog, Endpoint, Feedback, Note, Prediction
 from inference.permissions import ADMIN, DATA_SCIENTIST, OPERATOR, VIEWER
 from inference.services import credential_create, device_create, release_deploy
+from jobs.models import BatchJob, TrainingRun
+from jobs.report import Interval, Report
+from jobs.schedules import BatchPlan
+from jobs.services import schedule_create
 from tests.inference import tiny
 
 ALL, IN, LOOK = "-NVODAS", "NVODAS", "VODAS"
@@ -64,6 +68,22 @@ ROUTES: dict[str, tuple[str, str]] = {
     "inference/note/on/<str:kind>/<str:pk>/": (NOBODY, "ODAS"),
     "inference/note/<int:pk>/take-away/": (NOBODY, "AS"),
     "auth/user/<id>/password/": ("AS", "AS"),
+    # Jobs
+    "jobs/": (LOOK, NOBODY),
+    "jobs/upload/": (LOOK, "ODAS"),
+    "jobs/query/": (LOOK, "ODAS"),
+    "jobs/examples/<str:slug>.csv": (LOOK, NOBODY),
+    "jobs/<uuid:id>/": (LOOK, NOBODY),
+    "jobs/<uuid:id>/report/": (LOOK, NOBODY),
+    "jobs/<uuid:id>/download/<str:format>/": (LOOK, NOBODY),
+    "jobs/<uuid:id>/<str:action>/": (NOBODY, "ODAS"),
+    "trainings/": (LOOK, NOBODY),
+    "trainings/start/": (LOOK, "DAS"),
+    "trainings/<uuid:id>/": (LOOK, NOBODY),
+    "trainings/<uuid:id>/<str:action>/": (NOBODY, "DAS"),
+    "schedules/": (LOOK, "ODAS"),
+    "schedules/<str:name>/": (LOOK, "ODAS"),
+    "schedules/<str:name>/<str:action>/": (NOBODY, "ODAS"),
     # What the pages of the admin need
     "search/": (IN, IN),
     "autocomplete/": ("OAS", NOBODY),
@@ -166,6 +186,12 @@ def rows(tmp_path, db):
         features=[1.0, 2.0],
         output={"value": 3.0},
     )
+    schedule_create(name="nightly", endpoint=flow, plan=BatchPlan(hours=24), crontab="0 2 * * *", actor="test")
+    asked = {"endpoint": flow, "created_by": "test", "slot": "test"}
+    job = BatchJob.objects.create(
+        version=version, kind="query", format="ndjson", state="done", report=nothing_compared(version.tag), **asked
+    )
+    run = TrainingRun.objects.create(algorithm="line", policy="approve", state="waiting", candidate=version, **asked)
     rejection = apps.get_model("inference.rejection").objects.create(
         endpoint=flow, code="out_of_range", hour="2026-01-01T00:00Z", count=1
     )
@@ -180,11 +206,36 @@ def rows(tmp_path, db):
             prediction=prediction, endpoint=flow, source="service:report", revision=1, value=3.5
         ),
         "inference.rejection": rejection,
+        "job": job,
+        "run": run,
         "inference.note": Note.objects.create(endpoint=flow, author=other, text="odd"),
         "inference.controllog": ControlLog.objects.first(),
         "auth.user": other,
         "auth.group": Group.objects.get(name=VIEWER),
     }
+
+
+def nothing_compared(tag: str) -> dict:
+    """The report of a replay without a row."""
+    return Report(
+        version=tag,
+        kind="regression",
+        unit=None,
+        rows=0,
+        compared=0,
+        only_then=0,
+        only_now=0,
+        neither=0,
+        versions_then={},
+        tolerance=0.1,
+        agreement=Interval(0, 0, None, None, None),
+        differences=None,
+        confusion=None,
+        slices=[],
+        least_rows=30,
+        hours=[],
+        quality=None,
+    ).to_dict()
 
 
 def person(letter: str) -> User:
@@ -203,7 +254,13 @@ def address(route: str, rows) -> str:
         route = route.replace("<path:object_id>", str(row.pk)).replace("<id>", str(row.pk))
         route = route.replace("on/<str:kind>/<str:pk>", f"on/endpoint/{rows['inference.endpoint'].pk}")
         route = route.replace("<int:pk>", str(row.pk))
+    for room, row, action in (("jobs/", "job", "pause"), ("trainings/", "run", "reject")):
+        if route.startswith(room):
+            route = route.replace("<uuid:id>", str(rows[row].pk)).replace("<str:action>", action)
+    if route.startswith("schedules/"):
+        route = route.replace("<str:name>", "nightly").replace("<str:action>", "disable")
     places = {
+        "<str:format>": "csv",
         "<str:slug>": "flow",
         "<str:endpoint>": "flow",
         "<str:tag>": "line-1.0.0",
@@ -291,3 +348,28 @@ def test_an_endpoint_of_somebody_else_is_deployed_by_who_may_act_on_all(client, 
     said = {"reason": "better", "instead_of": "line-1.0.0"}
     assert client.post("/endpoints/flow/versions/line-1.1.0/deploy/", said).status_code == status
     assert flow.deployments.count() == (2 if status == 302 else 1)
+
+
+@pytest.mark.parametrize(("letter", "status"), [("O", 403), ("D", 403), ("A", 302), ("S", 302)])
+def test_work_of_an_endpoint_of_somebody_else_is_left_to_who_may_act_on_all(client, rows, letter, status):
+    flow = rows["inference.endpoint"]
+    flow.owner = rows["auth.user"]
+    flow.save()
+    client.force_login(person(letter))
+    BatchJob.objects.update(state="running")
+    said = {"reason": "better", "replacing": "none"}
+    assert client.post(f"/jobs/{rows['job'].pk}/cancel/").status_code == status
+    assert client.post(f"/trainings/{rows['run'].pk}/reject/", said).status_code == status
+    assert client.post("/schedules/nightly/disable/").status_code == status
+    assert (BatchJob.objects.get().state == "cancelled") is (status == 302)
+    assert (TrainingRun.objects.get().state == "rejected") is (status == 302)
+    offered = client.get("/jobs/").context["upload"].answerers
+    assert bool(offered) is (status == 302)
+
+
+def test_who_may_not_deploy_does_not_approve(client, rows):
+    somebody = person("O")
+    somebody.user_permissions.add(Permission.objects.get(codename="run_trainingrun"))
+    client.force_login(somebody)
+    assert client.post(f"/trainings/{rows['run'].pk}/approve/", {"reason": "good"}).status_code == 403
+    assert TrainingRun.objects.get().state == "waiting"

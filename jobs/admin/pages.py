@@ -1,0 +1,58 @@
+"""What the pages of jobs share."""
+
+import uuid
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from inference.admin.views import PageView
+from inference.errors import NotFound
+from inference.models import Endpoint
+from inference.permissions import may_act_on
+from jobs.models import BatchJob, TrainingRun
+
+SOCKET = "/ws/v1/jobs"
+ELSES = "This endpoint belongs to somebody else. Ask its owner."
+
+
+class JobsPage(PageView):
+    """A page of jobs."""
+
+    def show(
+        self, template: str, *, title: str, socket: str = "", status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        """A page that follows what happens over a socket, if it names one: the query of its address."""
+        address = f"{SOCKET}?{socket}" if socket else ""
+        return self.page(f"jobs/{template}", title=title, status=status, socket=address, **context)
+
+
+def job_get(id: uuid.UUID) -> BatchJob:
+    """The batch job of that id, without the long fields of what it refers to.
+
+    Raises:
+        NotFound: there is none.
+    """
+    jobs = BatchJob.objects.select_related("endpoint", "version")
+    job = jobs.defer("endpoint__signature", "version__manifest").filter(pk=id).first()
+    if job is None:
+        raise NotFound(f"Batch job {id}")
+    return job
+
+
+def run_get(id: uuid.UUID) -> TrainingRun:
+    """The training run of that id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    related = TrainingRun.objects.select_related("endpoint", "champion", "candidate", "deployment")
+    run = related.defer("endpoint__signature", "champion__manifest", "candidate__manifest").filter(pk=id).first()
+    if run is None:
+        raise NotFound(f"Training run {id}")
+    return run
+
+
+def may_run(request: HttpRequest, permission: str, endpoint: Endpoint) -> bool:
+    """Whether who asks may do this with work of an endpoint."""
+    return request.user.has_perm(permission) and may_act_on(request.user, endpoint)

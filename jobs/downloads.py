@@ -1,0 +1,59 @@
+"""A job's results beside their input, as a file: made chunk by chunk, in the input's order, never whole in memory."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import connection
+
+from inference.engine.signature import Signature
+from jobs import files, storage
+from jobs.models import BatchJob, Chunk
+
+SLICE = 500
+"""Rows that are formatted at a time."""
+MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+_RESULTS = "SELECT row, output::text, error, detail FROM jobs_result WHERE job_id = %s AND row BETWEEN %s AND %s"
+_NOT_DONE: files.Result = (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to send: what it is called, what it is, and its bytes, piece by piece."""
+
+    name: str
+    media_type: str
+    pieces: Iterator[bytes]
+
+
+def download(*, job: BatchJob, format: str) -> Download:
+    """What a job came to so far, in one of `files.FORMATS`. Rows that are not done yet say so."""
+    stem = re.sub(r"[^\w.-]+", "-", Path(job.file_name or job.endpoint.slug).stem).strip("-.") or "results"
+    return Download(f"{stem}-{job.version.tag}.{format}", MEDIA_TYPES[format], _pieces(job, format))
+
+
+def _pieces(job: BatchJob, format: str) -> Iterator[bytes]:
+    signature = Signature.from_dict(job.version.manifest["signature"])
+    header = files.Header(columns=tuple(job.columns))
+    writer = files.Writer(format, header, signature.output, signature)
+    yield writer.head()
+    for chunk in list(job.chunks.order_by("number")):
+        cells = files.cells(storage.get(chunk.file), job.format, header)
+        results = _results(chunk)
+        for start in range(0, chunk.rows, SLICE):
+            yield writer.rows(chunk.first_row + start, cells[start : start + SLICE], results[start : start + SLICE])
+    yield writer.end()
+
+
+def _results(chunk: Chunk) -> list[files.Result]:
+    """What each row of a chunk came to."""
+    last = chunk.first_row + chunk.rows - 1
+    with connection.cursor() as cursor:
+        cursor.execute(_RESULTS, [chunk.job_id, chunk.first_row, last])
+        known = {row: (output, error, detail) for row, output, error, detail in cursor.fetchall()}
+    return [known.get(row, _NOT_DONE) for row in range(chunk.first_row, last + 1)]
