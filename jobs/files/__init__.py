@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from inference.engine.signature import Output, Row, Signature
 from jobs.errors import FileTooLarge
-from jobs.files import csv, ndjson
+from jobs.files import csv, ndjson, parquet
 from jobs.files.header import Header
 from jobs.files.pieces import MOST_BYTES, MOST_ROWS, Piece
 from jobs.files.refusal import Refusal
@@ -18,7 +18,7 @@ from jobs.files.results import Result
 
 __all__ = ["FORMATS", "MOST_BYTES", "MOST_ROWS", "Header", "Piece", "Refusal", "Result", "Row", "Writer"]
 
-FORMATS: dict[str, ModuleType] = {"csv": csv, "ndjson": ndjson}
+FORMATS: dict[str, ModuleType] = {"csv": csv, "ndjson": ndjson, "parquet": parquet}
 
 
 def inspect(path: Path, format: str, signature: Signature, carried: Sequence[str] = ()) -> Header:

@@ -43,7 +43,7 @@ def _values(one: Input, column: pa.Array) -> list[Value] | None:
         if one.dtype == "int64":
             return _integers(one, column)
         return _numbers(one, column.cast(pa.float64()))
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         return None
 
 
@@ -74,6 +74,7 @@ def _integers(one: Input, column: pa.Array) -> list[Value] | None:
 
 
 def _texts(one: Input, column: pa.Array) -> list[Value] | None:
+    column = column.cast(pa.string())
     present = column.drop_null()
     if one.pinned:
         sound = pc.all(pc.is_in(present, value_set=pa.array(one.categories, column.type)))

@@ -26,14 +26,14 @@ class ResultColumns:
         self._kind = output.kind
         self._labels = output.labels
         self._taken = set(known.columns)
-        answer = {
+        self.kinds = {
             "classification": ("label", *(f"score_{label}" for label in output.labels)),
             "regression": ("value",),
             "anomaly": ("score", "label"),
         }[output.kind]
-        self.answers = tuple(map(self.name, answer))
+        self.answers = tuple(map(self.name, self.kinds))
         self.names = (self.name("row"), self.name("status"), *self.answers, self.name("error"), self.name("detail"))
-        self._nothing = ("",) * len(answer)
+        self._nothing = ("",) * len(self.kinds)
 
     def name(self, name: str) -> str:
         """The column's name, made different from every column of the input."""

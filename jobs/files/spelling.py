@@ -9,6 +9,8 @@ from typing import Any
 from inference.engine.inputs import Input
 from inference.engine.signature import Signature
 
+_JSON = (bool, int, float, list, dict)
+
 
 def value(one: Input, cell: str) -> Any:
     """A cell as JSON would have said it: a number, a text, or None. What is no number stays a text."""
@@ -43,6 +45,6 @@ def _typed(one: Input, cell: Any) -> Any:
 
 def text(value: object) -> str:
     """A value of another format as the text of a cell."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, _JSON) else str(value)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from inference.engine.inputs import Input
@@ -27,6 +29,7 @@ SMALL = Signature(
     ),
     OUTPUT,
 )
+NOTE = Signature((Input(name="note", dtype="string"),), OUTPUT)
 HEADER = Header((*SMALL.names, "id"))
 ROW = (1.5, 2, "pump", 9)
 
@@ -66,6 +69,17 @@ def tables(draw: st.DrawFn, *, odd: bool) -> Table:
     return signature, [list(row) for row in draw(st.lists(st.tuples(*columns), min_size=1, max_size=12))]
 
 
+def typed(table: list[list[object]]) -> list[list[object]]:
+    """The same rows where each column has one type: one float among its numbers makes all of them floats."""
+    columns = []
+    for column in zip(*table, strict=True):
+        numbers = [value for value in column if isinstance(value, int | float)]
+        if any(isinstance(number, float) or abs(number) >= 2**63 for number in numbers):
+            column = tuple(value if value is None else float(value) for value in column)
+        columns.append(column)
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 def expected(signature: Signature, table: Iterable[list[object]]) -> list[Row | Refusal]:
     """What the signature says to each row by itself."""
     return [refusal.checked(row, signature) for row in table]
@@ -78,6 +92,11 @@ def written(format: str, names: Sequence[str], table: Iterable[Sequence[object]]
         return "".join(
             text.replace(": -Infinity", ": -1e999").replace(": Infinity", ": 1e999") + "\n" for text in texts
         ).encode()
+    if format == "parquet":
+        columns = [pa.array(column) for column in zip(*table, strict=True)]
+        sink = io.BytesIO()
+        pq.write_table(pa.table(columns, names=list(names)), sink, row_group_size=2)
+        return sink.getvalue()
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([names, *table])
     return stream.getvalue().encode()

@@ -1,5 +1,8 @@
 """What holds for every format: the same values are the same rows, and what is written can be read again."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,16 +10,40 @@ from hypothesis import strategies as st
 from jobs import files
 from tests.jobs.files import tables
 
+FEW = settings(max_examples=80, deadline=None)
+ROWS_A_PIECE = st.integers(1, 4)
+Place = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where a file of a format lies, one after the other."""
+    folder = tmp_path_factory.mktemp("formats")
+    return lambda format: folder / f"input.{format}"
+
 
 @pytest.mark.parametrize("format", files.FORMATS)
-@settings(max_examples=80, deadline=None)
-@given(said=st.booleans().flatmap(lambda odd: tables.tables(odd=odd)), most_rows=st.integers(1, 4))
+@FEW
+@given(said=tables.tables(odd=False), most_rows=ROWS_A_PIECE)
 def test_rows_are_those_of_the_same_values_as_json(
-    tmp_path_factory: pytest.TempPathFactory, format: str, said: tables.Table, most_rows: int
+    place: Place, format: str, said: tables.Table, most_rows: int
 ) -> None:
-    signature, table = said
-    path = tmp_path_factory.getbasetemp() / f"any.{format}"
-    path.write_bytes(tables.written(format, signature.names, table))
+    signature, table = said[0], tables.typed(said[1])
+    place(format).write_bytes(tables.written(format, signature.names, table))
 
     # As text, since 1 and 1.0 are equal.
-    assert repr(tables.read(path, format, signature, most_rows=most_rows)) == repr(tables.expected(signature, table))
+    found = tables.read(place(format), format, signature, most_rows=most_rows)
+    assert repr(found) == repr(tables.expected(signature, table))
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+@FEW
+@given(said=tables.tables(odd=True), most_rows=ROWS_A_PIECE)
+def test_values_of_any_type_are_refused_as_in_json(
+    place: Place, format: str, said: tables.Table, most_rows: int
+) -> None:
+    signature, table = said
+    place(format).write_bytes(tables.written(format, signature.names, table))
+
+    found = tables.read(place(format), format, signature, most_rows=most_rows)
+    assert repr(found) == repr(tables.expected(signature, table))

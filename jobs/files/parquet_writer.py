@@ -1,0 +1,118 @@
+"""Results as a Parquet file that is sent while it is made."""
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference.engine.inputs import Input
+from inference.engine.signature import Output, Signature
+from jobs.files import spelling
+from jobs.files.header import Header
+from jobs.files.results import Result, ResultColumns, status
+
+GROUP = 20_000
+"""Rows of a row group."""
+_TYPES = {"float": pa.float64(), "int": pa.int64(), "int64": pa.int64(), "string": pa.string()}
+
+
+class Writer:
+    """Results as Parquet: the input's columns, typed as the signature says, then those of the results.
+
+    A cell that is no value of its input's type is null; the row's `detail` says what it was. Carried columns are texts.
+    """
+
+    def __init__(self, known: Header, output: Output, signature: Signature, came: str | None) -> None:
+        by_name = {one.name: one for one in signature.inputs}
+        self._inputs = [by_name.get(name) for name in known.columns]
+        self._spelt = [spelling.typed(signature, name, came) for name in known.columns]
+        self._results = ResultColumns(known, output)
+        self._schema = self._typed(known)
+        self._sink = _Sink()
+        self._waiting: list[tuple[Any, ...]] = []
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+
+    def head(self) -> bytes:
+        """The first bytes."""
+        return self._sink.taken()
+
+    def rows(self, first_row: int, cells: Sequence[Sequence[Any]], results: Sequence[Result]) -> bytes:
+        """Consecutive rows: kept until they are a row group's worth."""
+        for row, (came, result) in enumerate(zip(cells, results, strict=True), first_row):
+            output, error, detail = result
+            self._waiting.append((*came, row, status(result), *self._results.values(output), error, detail))
+        if len(self._waiting) >= GROUP:
+            self._flush()
+        return self._sink.taken()
+
+    def end(self) -> bytes:
+        """The last rows, and the footer."""
+        self._flush()
+        self._writer.close()
+        return self._sink.taken()
+
+    def _typed(self, known: Header) -> pa.Schema:
+        answers = {"label": pa.string()}
+        types = [_TYPES[one.dtype] if one is not None else pa.string() for one in self._inputs]
+        types += [pa.int64(), pa.string()]
+        types += [answers.get(name, pa.float64()) for name in self._results.kinds]
+        types += [pa.string(), pa.string()]
+        return pa.schema(list(zip((*known.columns, *self._results.names), types, strict=True)))
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        arrays = []
+        for position, (values, type_) in enumerate(
+            zip(zip(*self._waiting, strict=True), self._schema.types, strict=True)
+        ):
+            if position < len(self._inputs):
+                values = [_cell(one_value, self._inputs[position]) for one_value in map(self._spelt[position], values)]
+            arrays.append(pa.array(values, type_))
+        self._waiting = []
+        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema), row_group_size=GROUP)
+
+
+def _cell(value: Any, one: Input | None) -> Any:
+    """A value as its column's type holds it, or None."""
+    if value is None:
+        return None
+    if one is None or one.dtype == "string":
+        return spelling.text(value).encode("utf-8", "replace").decode()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if one.dtype == "float":
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    whole = math.isfinite(value) and value == int(value)
+    return int(value) if whole and -(2**63) <= value < 2**63 else None
+
+
+class _Sink(io.RawIOBase):
+    """Keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._at = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self._at += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._at
+
+    def taken(self) -> bytes:
+        """What was written since it was last taken."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
