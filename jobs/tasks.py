@@ -1,13 +1,17 @@
 """The Celery tasks. Each says when it is tried again and calls one module that knows no Celery."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from celery import shared_task
 from django.conf import settings
 from django.db import OperationalError
 
 from inference import partitions
-from jobs import batch, sweeper, watchdog, worker
+from jobs import batch, schedules, sweeper, watchdog, worker
+from jobs.errors import StorageUnavailable
+from jobs.services import retention_apply, schedule_start, schedules_look
+from jobs.services.retention import Removed
+from jobs.services.slots import EARLY_S
 from jobs.training import runs
 from jobs.wakeups import BATCH, TRAINING, wake
 
@@ -53,6 +57,30 @@ def training_work() -> None:
 def sweep() -> None:
     """Do a round of the sweeper, as the workers' main processes do."""
     sweeper.sweep()
+
+
+@shared_task(name=schedules.TASK, ignore_result=True)
+def schedule_due(schedule: str, **_: Any) -> None:
+    """Start what a schedule is due for. What beat sends along besides its name stands in its row too, up to date."""
+    schedule_start(name=schedule, early_s=EARLY_S)
+
+
+@shared_task(name="jobs.schedules_look", ignore_result=True)
+def look_at_schedules() -> None:
+    """Start what schedules are due for and was not started, because a message was lost or nobody was there."""
+    schedules_look()
+
+
+@shared_task(
+    name="jobs.retention_apply",
+    autoretry_for=(OperationalError, StorageUnavailable),
+    retry_backoff=5,
+    retry_backoff_max=300,
+    max_retries=5,
+)
+def apply_retention() -> Removed:
+    """Remove what is kept no longer: results of jobs, lines of runs, objects that belong to nothing."""
+    return retention_apply(days=settings.JOB_RETENTION_DAYS)
 
 
 @shared_task(name=watchdog.TASK, ignore_result=True, Strategy="jobs.watchdog:hear")

@@ -14,6 +14,7 @@ from celery.signals import celeryd_after_setup, worker_process_init, worker_read
 from django.db import connection
 
 from jobs import sweeper, watchdog
+from jobs.services import schedules_look
 from jobs.watchdog import Watchdog
 
 NICENESS = 10
@@ -59,6 +60,8 @@ class Rounds:
             self._watched.look()
             sweeper.say_alive(self._name, self._queues)
             sweeper.sweep()
+            # By Postgres's clock: schedules are kept also while beat is dead, or its clock is wrong.
+            schedules_look()
         except Exception:
             logger.exception("a round of the sweeper failed; the next one follows")
         finally:

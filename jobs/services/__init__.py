@@ -10,6 +10,7 @@ from jobs.services.batch import (
     batch_job_retry,
 )
 from jobs.services.queries import batch_query_create
+from jobs.services.retention import retention_apply
 from jobs.services.schedules import schedule_change, schedule_create, schedule_delete
 from jobs.services.slots import schedule_start, schedules_look
 from jobs.services.training import (
@@ -28,6 +29,7 @@ __all__ = [
     "batch_job_resume",
     "batch_job_retry",
     "batch_query_create",
+    "retention_apply",
     "schedule_change",
     "schedule_create",
     "schedule_delete",

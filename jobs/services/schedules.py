@@ -2,13 +2,12 @@
 
 import datetime
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from inference.errors import AlreadyExists, EndpointRetired, NotFound
-from inference.models import SLUG, Endpoint
+from inference.models import SLUG, Endpoint, Version
 from inference.selectors import device_get, version_get
 from inference.services import control_log_write
 from jobs import schedules, slots
@@ -137,7 +136,8 @@ def _check_plan(endpoint: Endpoint, plan: Plan) -> None:
         return
     if plan.feedback_hours is not None:
         _check_number("feedback_hours", plan.feedback_hours, MOST_HOURS)
-    known = sorted(path.parent.name for path in (settings.ARTIFACTS_DIR / endpoint.folder).glob("*/algorithm.py"))
+    fitting = Version.objects.filter(endpoint=endpoint, signature_digest=endpoint.signature_digest)
+    known = sorted(fitting.order_by().values_list("algorithm", flat=True).distinct())
     if plan.algorithm not in known:
         raise BadSchedule(f"`algorithm` is one of {', '.join(known) or 'none'}; it is {plan.algorithm[:64]!r}.")
 

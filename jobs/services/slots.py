@@ -3,12 +3,11 @@
 import datetime
 
 import structlog
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django_celery_beat.models import PeriodicTask
 
 from inference.engine.errors import ForetellError
 from inference.errors import EndpointRetired
-from inference.models import Endpoint
 from inference.selectors import version_get
 from jobs import schedules, slots
 from jobs.errors import RunInProgress
@@ -16,7 +15,10 @@ from jobs.models import BatchJob, ScheduleSlot, TrainingRun
 from jobs.query import Selection
 from jobs.schedules import Kept, RetrainingPlan
 from jobs.services.queries import batch_query_create
-from jobs.wakeups import TRAINING, wake
+from jobs.services.training import training_run_start
+
+EARLY_S = 30.0
+"""How far beat's clock may run ahead of Postgres's."""
 
 logger = structlog.get_logger(__name__)
 
@@ -78,7 +80,15 @@ def _start(said: Kept, slot: slots.Slot) -> BatchJob | TrainingRun:
     actor, plan = f"schedule:{said.schedule}", said.plan
     if isinstance(plan, RetrainingPlan):
         since = None if plan.feedback_hours is None else slot.due_at - datetime.timedelta(hours=plan.feedback_hours)
-        return _retraining(endpoint, plan, since, actor=actor, schedule=said.schedule, slot=slot.key)
+        return training_run_start(
+            endpoint=endpoint,
+            algorithm=plan.algorithm,
+            feedback_since=since,
+            reason=plan.reason,
+            actor=actor,
+            schedule=said.schedule,
+            slot=slot.key,
+        )
     selection = Selection(
         since=slot.due_at - datetime.timedelta(hours=plan.hours),
         until=slot.due_at,
@@ -89,28 +99,6 @@ def _start(said: Kept, slot: slots.Slot) -> BatchJob | TrainingRun:
     return batch_query_create(
         endpoint=endpoint, version=version, selection=selection, actor=actor, schedule=said.schedule, slot=slot.key
     )
-
-
-def _retraining(
-    endpoint: Endpoint, plan: RetrainingPlan, since: datetime.datetime | None, *, actor: str, schedule: str, slot: str
-) -> TrainingRun:
-    try:
-        with transaction.atomic():
-            run = TrainingRun.objects.create(
-                endpoint=endpoint,
-                algorithm=plan.algorithm,
-                policy=endpoint.promotion,
-                feedback_since=since,
-                reason=plan.reason,
-                created_by=actor,
-                schedule=schedule,
-                slot=slot,
-            )
-    except IntegrityError:
-        open_run = TrainingRun.objects.filter(endpoint=endpoint, algorithm=plan.algorithm).latest("pk")
-        raise RunInProgress(open_run.pk) from None
-    wake(TRAINING)
-    return run
 
 
 def _untaken(row: PeriodicTask, now: datetime.datetime) -> slots.Slot | None:

@@ -22,12 +22,7 @@ DAY = BatchPlan(hours=24)
 HOURLY = "0 * * * *"
 
 
-@pytest.fixture
-def line(settings: Any, tmp_path: Any, flow: Endpoint) -> RetrainingPlan:
-    """A plan to retrain the algorithm `line`, whose code is there."""
-    (tmp_path / "artifacts" / "flow" / "line" / "algorithm.py").touch()
-    settings.ARTIFACTS_DIR = tmp_path / "artifacts"
-    return RetrainingPlan(algorithm="line", feedback_hours=48, reason="seasons")
+LINE = RetrainingPlan(algorithm="line", feedback_hours=48, reason="seasons")
 
 
 def made(endpoint: Endpoint, plan: Any = DAY, crontab: str = HOURLY, name: str = "nightly", **said: Any) -> Schedule:
@@ -92,11 +87,11 @@ def test_what_can_not_be_is_refused_and_leaves_nothing(flow: Endpoint, said: dic
     assert not ControlLog.objects.filter(action="schedule.create").exists()
 
 
-def test_a_retraining_starts_every_five_minutes_at_most(flow: Endpoint, line: RetrainingPlan) -> None:
+def test_a_retraining_starts_every_five_minutes_at_most(flow: Endpoint) -> None:
     with pytest.raises(BadSchedule, match="every 5 minutes"):
-        made(flow, line, "*/4 * * * *")
+        made(flow, LINE, "*/4 * * * *")
 
-    assert made(flow, line, "*/5 * * * *").kind == "retraining"
+    assert made(flow, LINE, "*/5 * * * *").kind == "retraining"
     assert made(flow, DAY, "* * * * *", name="often").kind == "batch"
 
 
@@ -184,8 +179,8 @@ def test_a_new_plan_keeps_the_times(flow: Endpoint) -> None:
     assert (log.actor, log.before, log.after) == ("bea", {"hours": 24}, {"hours": 7})
 
 
-def test_a_changed_schedule_is_checked_like_a_new_one(flow: Endpoint, line: RetrainingPlan) -> None:
-    schedule = made(flow, line)
+def test_a_changed_schedule_is_checked_like_a_new_one(flow: Endpoint) -> None:
+    schedule = made(flow, LINE)
 
     for change in (
         {"crontab": "* * * * *"},
@@ -240,8 +235,8 @@ def test_without_a_champion_a_slot_starts_nothing(flow: Endpoint) -> None:
     assert ScheduleSlot.objects.get().code == "model_unavailable"
 
 
-def test_a_due_retraining_waits_for_the_one_before_it(flow: Endpoint, line: RetrainingPlan) -> None:
-    made(flow, line)
+def test_a_due_retraining_waits_for_the_one_before_it(flow: Endpoint) -> None:
+    made(flow, LINE)
     long_known()
     earlier = TrainingRun.objects.create(endpoint=flow, algorithm="line", policy="approve", slot="by hand")
 

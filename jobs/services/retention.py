@@ -1,0 +1,144 @@
+"""What is kept no longer: results of old jobs, lines of old runs, and objects in the storage that belong to nothing.
+
+Every part may be interrupted, and done again at any time and in several places at once.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from typing import TypedDict
+
+import structlog
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from inference import ids
+from jobs import storage
+from jobs.errors import JobState
+from jobs.models import BatchJob, RunLine, ScheduleSlot, TrainingRun
+from jobs.services.batch import OVER, batch_job_expire
+from jobs.training.steps import DATA, RUNS
+
+INCOMING, JOBS = "incoming", "jobs"
+ORPHAN_AGE = datetime.timedelta(days=1)
+"""An upload may have come a while before its job's row: what is younger is left alone."""
+_OPEN_RUNS = (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
+_DELETED_AT_ONCE = 10_000
+
+logger = structlog.get_logger(__name__)
+
+
+class Removed(TypedDict):
+    """How many jobs lost their results, how many lines, slots and orphaned objects are gone."""
+
+    jobs: int
+    lines: int
+    slots: int
+    orphans: int
+
+
+def retention_apply(*, days: int) -> Removed:
+    """Remove what is over for longer than some days. Rows of jobs, runs and their counts stay.
+
+    Raises:
+        StorageUnavailable: the bucket can't be reached.
+    """
+    before = timezone.now() - datetime.timedelta(days=days)
+    removed = Removed(jobs=_jobs(before), lines=_lines(before), slots=_slots(), orphans=_orphans(before))
+    logger.info("retention", **removed)
+    return removed
+
+
+def _jobs(before: datetime.datetime) -> int:
+    count = 0
+    for job in BatchJob.objects.filter(state__in=OVER, finished_at__lt=before, expired_at=None).order_by("pk"):
+        try:
+            batch_job_expire(job=job)
+            count += 1
+        except JobState:
+            logger.info("a job that was to expire is worked on again", job=str(job.pk))
+    return count
+
+
+def _lines(before: datetime.datetime) -> int:
+    old = RunLine.objects.filter(at__lt=before).exclude(run__state__in=_OPEN_RUNS).order_by("pk")
+    count = 0
+    while chosen := list(old.values_list("pk", flat=True)[:_DELETED_AT_ONCE]):
+        count += RunLine.objects.filter(pk__in=chosen).delete()[0]
+    return count
+
+
+def _slots() -> int:
+    """Slots as old as the oldest prediction; each schedule's latest stays, since it says what was done already."""
+    before = timezone.now() - datetime.timedelta(days=settings.RETENTION_DAYS)
+    later = ScheduleSlot.objects.filter(schedule=OuterRef("schedule"), due_at__gt=OuterRef("due_at"))
+    return ScheduleSlot.objects.filter(Exists(later), due_at__lt=before).delete()[0]
+
+
+def _orphans(before: datetime.datetime) -> int:
+    names = [*_uploads(), *_folders_of_jobs(), *_folders_of_runs(), *_data(before)]
+    for name in names:
+        storage.drop(name)
+    return len(names)
+
+
+def _uploads() -> Iterator[str]:
+    """Uploads that are no job's."""
+    for name in _old_objects(INCOMING, timezone.now() - ORPHAN_AGE):
+        if not BatchJob.objects.filter(file=name).exists():
+            yield name
+
+
+def _folders_of_jobs() -> Iterator[str]:
+    """Folders of jobs that are not there, or whose results were removed meanwhile."""
+    for id_ in _old_folders(JOBS):
+        if not BatchJob.objects.filter(pk=id_, expired_at=None).exists():
+            yield f"{JOBS}/{id_}"
+
+
+def _folders_of_runs() -> Iterator[str]:
+    """What runs put aside between two steps, once they are over or not there."""
+    for id_ in _old_folders(RUNS):
+        if not TrainingRun.objects.filter(pk=id_, state__in=_OPEN_RUNS).exists():
+            yield f"{RUNS}/{id_}"
+
+
+def _data(before: datetime.datetime) -> Iterator[str]:
+    """Frozen training data that no version was made from, and no run of late."""
+    needed = Q(candidate__isnull=False) | Q(state__in=_OPEN_RUNS) | Q(finished_at__gte=before)
+    for name in _old_objects(DATA, timezone.now() - ORPHAN_AGE):
+        if not TrainingRun.objects.filter(needed, data__file=name).exists():
+            yield name
+
+
+def _old_objects(folder: str, before: datetime.datetime) -> Iterator[str]:
+    for name in _listed(folder)[1]:
+        place = f"{folder}/{name}"
+        try:
+            old = storage.uploads().get_modified_time(place) < before
+        except FileNotFoundError:
+            continue
+        if old:
+            yield place
+
+
+def _old_folders(folder: str) -> Iterator[uuid.UUID]:
+    """Ids that name a folder in a folder, and were made long enough ago."""
+    before = timezone.now() - ORPHAN_AGE
+    for name in _listed(folder)[0]:
+        try:
+            id_ = uuid.UUID(name)
+        except ValueError:
+            continue
+        if ids.time_of(id_) < before:
+            yield id_
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    """The folders and the objects in a folder."""
+    try:
+        folders, objects = storage.uploads().listdir(folder)
+    except FileNotFoundError:
+        return [], []
+    return folders, objects
