@@ -31,9 +31,8 @@ def waiting() -> QuerySet[Chunk]:
 
     The first chunks of all jobs come before the second ones: a small job does not wait for a big one's end.
     """
-    return Chunk.objects.filter(state__in=_OPEN, attempts__lt=MOST_ATTEMPTS, job__state=State.RUNNING).order_by(
-        "number", "job"
-    )
+    free = Chunk.objects.filter(state__in=_OPEN, attempts__lt=MOST_ATTEMPTS, job__state=State.RUNNING)
+    return free.order_by("number", "job_id")
 
 
 def claim_waiting() -> Lease | None:
@@ -131,7 +130,8 @@ def _store(lease: Lease, chunk: Chunk, made: Outcome) -> None:
             if cursor.fetchone() is None:
                 raise LeaseLost("chunk", chunk.pk)
             _clear(chunk)
-            with cursor.copy(COPY) as copy:
+            # Django leaves what COPY raises as psycopg's.
+            with connection.wrap_database_errors, cursor.copy(COPY) as copy:
                 copy.write(made.text)
 
 

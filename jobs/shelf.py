@@ -29,11 +29,21 @@ def loaded(version: Version) -> LoadedModel:
         except ArtifactError as error:
             logger.warning("a version can't be loaded", version=version.tag, code=error.code, reason=str(error))
             raise ModelUnavailable(version.tag, f"{error.code}: {error}") from error
-        _kept[version.digest] = model
-    _kept.move_to_end(version.digest)
+    keep(model)
+    return model
+
+
+def keep(model: LoadedModel) -> None:
+    """Keep a model as the one used last; the one unused for longest may go for it."""
+    _kept[model.digest] = model
+    _kept.move_to_end(model.digest)
     while len(_kept) > MAX_KEPT:
         _kept.popitem(last=False)
-    return model
+
+
+def kept() -> list[str]:
+    """The digests of the models that are loaded, the one used last at the end."""
+    return list(_kept)
 
 
 def forget() -> None:
