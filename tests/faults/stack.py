@@ -1,4 +1,4 @@
-"""A whole Foretell in a folder of its own, to be hurt: Postgres, Valkey, one web process.
+"""A whole Foretell in a folder of its own, to be hurt: Postgres, Valkey, one web process, and a crew for jobs.
 
 Every process is a child of this one, known by its pid; nothing else is ever signalled.
 """
@@ -22,6 +22,7 @@ import psycopg
 
 from project.embedded import EmbeddedPostgres, EmbeddedValkey
 from project.part import Part, end
+from tests.faults.crew import Crew
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT = "shuttle-fault"
@@ -56,6 +57,8 @@ class Stack:
         self.host = "127.0.0.1"
         self.web: subprocess.Popen[bytes] | None = None
         self.token = ""
+        self.crew = Crew(self)
+        self._key = ""
         self._environment = environment or {}
         self._usual = True
 
@@ -74,6 +77,7 @@ class Stack:
 
     def close(self) -> None:
         """End everything that was started here and throw the folder away."""
+        self.crew.dismiss()
         self.web_stop()
         for server in (self.valkey, self.postgres):
             if server.process is not None and server.process.poll() is None:
@@ -82,7 +86,8 @@ class Stack:
         shutil.rmtree(self.home)
 
     def heal(self) -> None:
-        """Bring back what a test left dead, and wait until all is ready."""
+        """Bring back what a test left dead, and wait until all is ready. Of the crew nobody is left."""
+        self.crew.dismiss()
         for server in (self.postgres, self.valkey):
             if server.process is None or server.process.poll() is not None:
                 server.start()
@@ -215,6 +220,14 @@ class Stack:
         )
 
     # ---- The database -----------------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """A program's credential that may do everything with the endpoint, jobs too; made when first asked for."""
+        if not self._key:
+            scopes = ("--scope", "predict,feedback,read,jobs")
+            self._key = self.manage("key", "create", "jobs", "--endpoint", ENDPOINT, *scopes).strip().splitlines()[-1]
+        return self._key
 
     def sql(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement on the stack's own Postgres, past everything."""
