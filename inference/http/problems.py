@@ -34,7 +34,7 @@ URN = "urn:foretell:error:"
 MAX_LISTED = 1000
 """How many bad fields `errors` names at most; `detail` says so when there are more."""
 _MAX_NAME = 256
-_EXTENSIONS = ("limit", "accepted", "supported")
+_EXTENSIONS = ("limit", "accepted", "supported", "run")
 _RETRY_AFTER_S = {"storage_full": 30, "model_unavailable": 2, "audit_unavailable": 2}
 
 

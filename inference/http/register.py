@@ -77,6 +77,9 @@ REGISTER: dict[str, Meaning] = {
     # Jobs
     "job_state": Meaning(409, "Not in this state"),
     "run_in_progress": Meaning(409, "A training is under way"),
+    "already_exists": Meaning(409, "There is one of that name"),
+    "endpoint_retired": Meaning(409, "The endpoint answers no more"),
+    "signature_mismatch": Meaning(409, "Other inputs or outputs than the endpoint's"),
     "gate_failed": Meaning(409, "The gate refused the version"),
     "bad_schedule": Meaning(422, "Not a schedule"),
     "idempotency_mismatch": Meaning(422, "The Idempotency-Key named another request"),

@@ -1,5 +1,6 @@
 """What a credential may see and start: the jobs of its endpoints. All else is as if it were not there."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
@@ -11,7 +12,8 @@ from inference.errors import NotFound, UnknownEndpoint
 from inference.models import Deployment, Endpoint, Role, Version
 from inference.selectors import endpoint_get, version_get
 from jobs.api import queries
-from jobs.models import BatchJob
+from jobs.models import BatchJob, TrainingRun
+from jobs.schedules import Schedule, schedule_get
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,32 @@ def target_of(caller: Caller, slug: str, tag: str | None) -> Target:
 def seen(caller: Caller, rows: QuerySet) -> QuerySet:
     """Those of some rows that belong to a caller's endpoints."""
     return rows if caller.endpoints is None else rows.filter(endpoint__slug__in=caller.endpoints)
+
+
+def run_of(caller: Caller, id: str) -> TrainingRun:
+    """A training run that a caller may see.
+
+    Raises:
+        NotFound: there is none.
+    """
+    runs = TrainingRun.objects.select_related("endpoint", "champion", "candidate")
+    found = seen(caller, runs).filter(pk=queries.id_of(id, "This run")).first()
+    if found is None:
+        raise NotFound("This run")
+    return found
+
+
+def schedule_of(caller: Caller, name: str) -> Schedule:
+    """A schedule that a caller may see.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with suppress(NotFound):
+        found = schedule_get(name=name)
+        if caller.may_use(found.endpoint):
+            return found
+    raise NotFound("This schedule")
 
 
 def job_of(caller: Caller, id: str) -> BatchJob:

@@ -69,13 +69,13 @@ class Fields:
             raise self._refused("invalid_character", name, "a text without NUL and halves of surrogate pairs")
         return value
 
-    def whole(self, name: str, *, low: int, high: int) -> int | None:
+    def whole(self, name: str, *, low: int, high: int, required: bool = False) -> int | None:
         """A whole number.
 
         Raises:
-            InvalidInput: it is none, or outside of its range.
+            InvalidInput: it is none, outside of its range, or missing.
         """
-        value = self._value(name, "a whole number", required=False)
+        value = self._value(name, "a whole number", required=required)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):

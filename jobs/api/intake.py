@@ -1,7 +1,6 @@
 """How a batch job comes in: a file, streamed aside, looked at and put into the storage, or a query."""
 
 import datetime
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,20 +9,20 @@ from django.conf import settings
 
 from inference.database import DatabaseUnavailable
 from inference.engine.errors import ForetellError, InvalidInput, Problem
-from inference.http.errors import BadIdempotencyKey, UnknownParameter, UploadStorageFull
+from inference.http.errors import UnknownParameter, UploadStorageFull
 from inference.http.requests import Request
 from inference.http.uploads import in_thread, received
 from jobs import files, services, storage
 from jobs.api.access import Target, actor, target_of
 from jobs.api.bodies import Fields, fields_of
 from jobs.api.database import ask
+from jobs.api.keys import slot_of
 from jobs.errors import EndpointUnsaid, IdempotencyMismatch, StorageFull
 from jobs.models import BatchJob
 from jobs.query import MOST_ROWS, Selection
 
 MEDIA_TYPES = {"text/csv": "csv", "application/x-ndjson": "ndjson", "application/vnd.apache.parquet": "parquet"}
 """What a file may come as, and the name of its format."""
-MOST_KEY = 128
 MOST_NAME = 200
 
 logger = structlog.get_logger(__name__)
@@ -46,7 +45,7 @@ async def file_taken(request: Request) -> Taken:
         FileError: it can't be used, as its beginning shows.
         BadIdempotencyKey, IdempotencyMismatch: its key can't be one, or was another request's.
     """
-    query, slot = request.query(), _slot(request)
+    query, slot = request.query(), slot_of(request)
     if not query.get("endpoint"):
         raise EndpointUnsaid
     target = await ask(request, target_of, request.auth, query["endpoint"], query.get("version"))
@@ -92,7 +91,7 @@ async def query_taken(request: Request) -> Taken:
     """
     for name in request.query():
         raise UnknownParameter(name, ())
-    slot = _slot(request)
+    slot = slot_of(request)
     body = fields_of(await request.body(), "endpoint", "version", "query")
     slug, tag = body.text("endpoint", required=True), body.text("version")
     selection = _selection(body)
@@ -156,16 +155,6 @@ async def _kept(name: str, path: Path) -> None:
         await in_thread(storage.put, name, path)
     except StorageFull as error:
         raise UploadStorageFull from error
-
-
-def _slot(request: Request) -> str:
-    """What makes a request with an `Idempotency-Key` one of a kind; "" without."""
-    key = request.headers.get(b"idempotency-key")
-    if key is None:
-        return ""
-    if not 0 < len(key) <= MOST_KEY or not all(0x21 <= one <= 0x7E for one in key):
-        raise BadIdempotencyKey
-    return f"key:{request.auth.credential_id}:{hashlib.sha256(key).hexdigest()[:40]}"
 
 
 def _same(job: BatchJob, target: Target, upload: services.Upload) -> bool:

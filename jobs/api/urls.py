@@ -11,6 +11,15 @@ from jobs.api.batch import (
     BatchRetryView,
 )
 from jobs.api.results import BatchDownloadView, BatchReportView, BatchResultsView
+from jobs.api.schedules import SchedulesView, ScheduleView
+from jobs.api.training import (
+    TrainingApproveView,
+    TrainingCancelView,
+    TrainingLogView,
+    TrainingRejectView,
+    TrainingRunsView,
+    TrainingRunView,
+)
 
 urlpatterns = [
     path("batch/", BatchJobsView.as_view()),
@@ -22,4 +31,12 @@ urlpatterns = [
     path("batch/<str:id>/results", BatchResultsView.as_view()),
     path("batch/<str:id>/download", BatchDownloadView.as_view()),
     path("batch/<str:id>/report", BatchReportView.as_view()),
+    path("training/", TrainingRunsView.as_view()),
+    path("training/<str:id>/", TrainingRunView.as_view()),
+    path("training/<str:id>/approve", TrainingApproveView.as_view()),
+    path("training/<str:id>/reject", TrainingRejectView.as_view()),
+    path("training/<str:id>/cancel", TrainingCancelView.as_view()),
+    path("training/<str:id>/log", TrainingLogView.as_view()),
+    path("schedules/", SchedulesView.as_view()),
+    path("schedules/<str:name>/", ScheduleView.as_view()),
 ]

@@ -112,6 +112,14 @@ EXPRESS: dict[str, tuple[str, ...] | None] = {
     "api/v1/jobs/batch/<str:id>/results": ("jobs",),
     "api/v1/jobs/batch/<str:id>/download": ("jobs",),
     "api/v1/jobs/batch/<str:id>/report": ("jobs",),
+    "api/v1/jobs/training/": ("jobs",),
+    "api/v1/jobs/training/<str:id>/": ("jobs",),
+    "api/v1/jobs/training/<str:id>/approve": ("jobs",),
+    "api/v1/jobs/training/<str:id>/reject": ("jobs",),
+    "api/v1/jobs/training/<str:id>/cancel": ("jobs",),
+    "api/v1/jobs/training/<str:id>/log": ("jobs",),
+    "api/v1/jobs/schedules/": ("jobs",),
+    "api/v1/jobs/schedules/<str:name>/": ("jobs",),
 }
 
 MODELS: dict[str, tuple[str, str, str, str]] = {

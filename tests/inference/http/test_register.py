@@ -23,9 +23,6 @@ NEVER_OVER_HTTP = {
     "signature_invalid",
     "release_invalid",
     "version_conflict",
-    "signature_mismatch",
-    "already_exists",
-    "endpoint_retired",
     "taken_over",
     "database_unsafe",
 }

@@ -19,6 +19,7 @@ from jobs.reading import claim_unread, read
 from jobs.services import batch_job_expire
 from tests.inference import tiny
 from tests.jobs.api.conftest import Client, Server
+from tests.jobs.api.refusals import checked
 from tests.project.children import until
 
 BATCH = "/api/v1/jobs/batch/"
@@ -40,14 +41,6 @@ def upload(client: httpx.Client, data: bytes = SHEET, **query: str) -> dict[str,
     answer = client.post(BATCH, params=FLOW | query, content=data, headers=CSV)
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-def checked(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document of a refusal."""
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
-    problem = answer.json()
-    assert (problem["code"], problem["status"]) == (code, status)
-    return problem
 
 
 def temporary() -> list[Path]:
