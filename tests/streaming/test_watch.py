@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -116,17 +117,54 @@ async def test_who_loses_the_permission_is_let_go(server):
     assert closed.value.rcvd.code == 4403
 
 
-async def test_a_browser_that_reads_late_gets_the_newest_picture(server, viewer):
-    async with watching(server, viewer.cookies) as socket:
-        first = json.loads(await socket.recv())
-        socket.transport.pause_reading()
-        await asyncio.to_thread(server.post, "/api/v1/endpoints/shuttle-fault/predict", READING)
-        await asyncio.sleep(3)
-        socket.transport.resume_reading()
-        newest = first["at"]
-        async with asyncio.timeout(20):
-            while newest < first["at"] + 3:
-                newest = json.loads(await socket.recv())["at"]
+class LateBrowser:
+    """A browser that takes a picture only when `reads` is released. `asked` tells of each that waits for it."""
+
+    def __init__(self) -> None:
+        self.says: asyncio.Queue[dict] = asyncio.Queue()
+        self.reads, self.asked, self.has_read = (asyncio.Semaphore(0) for _ in range(3))
+        self.pictures: list[int] = []
+
+    async def take(self, message: dict) -> None:
+        """What the server calls to send."""
+        self.asked.release()
+        if "text" in message:
+            await self.reads.acquire()
+            self.pictures.append(json.loads(message["text"])["at"])
+            self.has_read.release()
+
+
+async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of_old_ones():
+    from channels.layers import get_channel_layer
+
+    from streaming.publisher import GROUP, SNAPSHOT
+    from streaming.watch import WatchConsumer
+
+    taken = asyncio.Semaphore(0)
+
+    class Counting(WatchConsumer):
+        def changed(self) -> None:
+            super().changed()
+            taken.release()
+
+    browser, layer = LateBrowser(), get_channel_layer()
+    person = SimpleNamespace(is_active=True, is_staff=True, has_perm=lambda _: True)
+    scope = {"type": "websocket", "path": "/ws/v1/live", "user": person, "session": SimpleNamespace(session_key="x")}
+    browser.says.put_nowait({"type": "websocket.connect"})
+    async with asyncio.timeout(20):
+        served = asyncio.create_task(Counting.as_asgi()(scope, browser.says.get, browser.take))
+        await browser.asked.acquire()  # it is let in
+        for at in range(1, 11):
+            await layer.group_send(GROUP, {"type": SNAPSHOT, "snapshot": {"process": "a", "at": at, "endpoints": {}}})
+            await taken.acquire()
+            if at == 1:
+                await browser.asked.acquire()  # the first picture waits to be read
+        for _ in range(2):
+            browser.reads.release()
+            await browser.has_read.acquire()
+        browser.says.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await served
+    assert browser.pictures == [1, 10]
 
 
 @pytest.mark.fault
