@@ -60,8 +60,8 @@ def judge(
             theirs = _measured(other, their_scores, asked)
             theirs_shown = plotting.plots(model.signature.output, their_scores, asked.truth)
         both = plotting.both(shown, theirs_shown)
-        if found["metrics"].get(rules.metric) is not None:
-            both["importances"] = _importances(model, asked, rules, seed)
+        if found["metrics"].get(rules.metric) is not None and (shuffled := _importances(model, asked, rules, seed)):
+            both["importances"] = shuffled
     return {
         "held_out": {"rows": len(asked.rows), "base": asked.base, "feedback": len(asked.rows) - asked.base},
         "candidate": found,
@@ -110,7 +110,7 @@ def _measured(model: LoadedModel, scores: Scores, asked: _Asked) -> dict[str, An
     }
 
 
-def _importances(model: LoadedModel, asked: _Asked, rules: Rules, seed: int) -> dict[str, Any]:
+def _importances(model: LoadedModel, asked: _Asked, rules: Rules, seed: int) -> dict[str, Any] | None:
     sign = -1.0 if rules.falling else 1.0
 
     def score(rows: Sequence[Row], truth: Sequence[Any]) -> float:
@@ -118,7 +118,7 @@ def _importances(model: LoadedModel, asked: _Asked, rules: Rules, seed: int) -> 
         return sign * float(metrics.get(rules.metric) or 0.0)
 
     found = plotting.importances(model.signature, asked.rows, asked.truth, score, seed=seed)
-    return {"metric": rules.metric, **found}
+    return found and {"metric": rules.metric, **found}
 
 
 def split_of(data: Frozen, signature: Signature, *, seed: int) -> Split:

@@ -16,8 +16,9 @@ MOST_POINTS = 200
 MOST_DOTS = 500
 BINS = 10
 IMPORTANCE_ROWS = 1000
-MOST_ASKED = 500_000
-"""How many rows are asked at most to find the importances of all inputs."""
+LEAST_ROWS = 100
+MOST_CELLS = 20_000_000
+"""How many values are asked about at most to find the importances of all inputs: it grows with the inputs' square."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -100,19 +101,26 @@ def importances(
     score: Callable[[Sequence[Row], Sequence[Any]], float],
     *,
     seed: int,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """How much worse the score gets when one input's values are shuffled: mean and deviation, the largest first.
 
     Args:
         score: more is better.
         seed: of the choice of at most `IMPORTANCE_ROWS` rows, and of the shuffles.
+
+    Returns:
+        None where there are so many inputs that less than `LEAST_ROWS` rows could be asked.
     """
     import pandas as pd
     from sklearn.inspection import permutation_importance
 
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:IMPORTANCE_ROWS]
+    a_row = len(signature.inputs) ** 2
+    most = min(IMPORTANCE_ROWS, MOST_CELLS // a_row)
+    if most < min(LEAST_ROWS, len(rows)):
+        return None
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:most]
     table = pd.DataFrame([rows[at] for at in chosen], columns=list(signature.names), dtype=object)
-    repeats = max(1, min(5, MOST_ASKED // (len(chosen) * len(signature.inputs))))
+    repeats = max(1, min(5, MOST_CELLS // (len(chosen) * a_row)))
 
     def scoring(_: object, frame: pd.DataFrame, known: Sequence[Any]) -> float:
         return score(list(frame.itertuples(index=False, name=None)), known)

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import inference  # noqa: F401 - afterwards the folder it lies in can't be looked through any more
 from jobs.limits import Limits, bind
+from jobs.sandbox import enclose
 
 JOB, RESULT, ERROR = "job.json", "result.json", "error.json"
 BASE, DATA, VERSION, CHAMPION = "base.ndjson.gz", "data.ndjson.gz", "version", "champion"
@@ -23,7 +25,8 @@ KILLED = "training_killed"
 def main() -> int:
     """Do one step, and say whether it could be done: 0 or 1."""
     job = json.loads(Path(JOB).read_text())
-    for line in bind(Limits(**job["limits"]), parent=job["parent"]):
+    missing = bind(Limits(**job["limits"]), parent=job["parent"])
+    for line in [*missing, *enclose(readable=[Path(job["endpoint"])], writable=Path.cwd())]:
         say(f"  not limited: {line}")
     try:
         result = _STEPS[job["step"]](job)

@@ -17,9 +17,9 @@ from typing import Any
 from jobs import trainer
 from jobs.errors import StepFailed, TrainingKilled
 from jobs.limits import Limits
+from jobs.sandbox import ROOT
 from jobs.training.version import Say
 
-ROOT = Path(__file__).resolve().parents[2]
 LOOK_S = 0.5
 MOST_LINES = 1000
 MOST_CHARACTERS = 500
@@ -74,6 +74,7 @@ def _environment(work: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "HOME": str(work),
+        "JOBLIB_MULTIPROCESSING": "0",
         "TMPDIR": str(work),
         **dict.fromkeys(_THREADS, "1"),
     }

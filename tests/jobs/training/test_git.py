@@ -26,7 +26,7 @@ def build(params, seed):
     columns = make_column_transformer((SimpleImputer(), ["flue_c", "starts"]))
     return make_pipeline(columns, RandomForestClassifier(n_estimators=10, n_jobs=-1))
 """
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def content(folder: Path) -> dict[str, bytes]:
