@@ -9,6 +9,7 @@ from django.db import connection
 
 from inference.engine.signature import Signature
 from jobs import files, storage
+from jobs.errors import JobState
 from jobs.models import BatchJob, Chunk
 
 SLICE = 500
@@ -44,16 +45,24 @@ def _pieces(job: BatchJob, format: str) -> Iterator[bytes]:
     yield writer.head()
     for chunk in list(job.chunks.order_by("number")):
         cells = files.cells(storage.get(chunk.file), job.format, header)
-        results = _results(chunk)
+        results = chunk_results(chunk=chunk)
         for start in range(0, chunk.rows, SLICE):
             yield writer.rows(chunk.first_row + start, cells[start : start + SLICE], results[start : start + SLICE])
     yield writer.end()
 
 
-def _results(chunk: Chunk) -> list[files.Result]:
-    """What each row of a chunk came to."""
-    last = chunk.first_row + chunk.rows - 1
+def chunk_results(*, chunk: Chunk) -> list[files.Result]:
+    """What each row of a chunk came to; nothing for rows that are not done.
+
+    Raises:
+        JobState: the results are gone.
+    """
+    results = [_NOT_DONE] * chunk.rows
     with connection.cursor() as cursor:
-        cursor.execute(_RESULTS, [chunk.job_id, chunk.first_row, last])
-        known = {row: (output, error, detail) for row, output, error, detail in cursor.fetchall()}
-    return [known.get(row, _NOT_DONE) for row in range(chunk.first_row, last + 1)]
+        cursor.execute(_RESULTS, [chunk.job_id, chunk.first_row, chunk.first_row + chunk.rows - 1])
+        for row, *came in cursor.fetchall():
+            results[row - chunk.first_row] = tuple(came)
+    # Asked afterwards, so that a row that was deleted is never told as one that is not done.
+    if BatchJob.objects.filter(pk=chunk.job_id, expired_at__isnull=False).exists():
+        raise JobState("read", "expired", ("done",))
+    return results

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.db import connection
 
 from inference.callers import Caller
 from inference.engine.signature import Signature
@@ -14,24 +13,20 @@ from inference.http.replies import StreamedReply
 from inference.http.requests import Request
 from inference.http.uploads import in_thread
 from inference.http.views import ExpressView
-from jobs import files, storage
+from jobs import downloads, files, storage
 from jobs.api import queries, schema
 from jobs.api.access import job_of
 from jobs.api.database import ask
 from jobs.api.intake import MEDIA_TYPES
 from jobs.api.shown import result_shown
+from jobs.downloads import SLICE, chunk_results
 from jobs.errors import JobState
 from jobs.files import Header, Writer
 from jobs.models import BatchJob, Chunk, Result
 from jobs.selectors import MOST_RESULTS, batch_results
 
 PAGE = 100
-SLICE = 500
-"""Rows that a thread formats at a time: while it does, the event loop waits for its turns."""
 _OVER = (BatchJob.State.DONE, BatchJob.State.FAILED, BatchJob.State.CANCELLED)
-_MEDIA_TYPE = {format: media_type.encode() for media_type, format in MEDIA_TYPES.items()}
-_RESULTS = "SELECT row, output::text, error, detail FROM jobs_result WHERE job_id = %s AND row BETWEEN %s AND %s"
-_NOTHING: files.Result = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class BatchDownloadView(ExpressView):
         name = f"{whole.job.endpoint.slug}-{whole.job.pk}.{format}"
         return StreamedReply(
             pieces=_pieces(request, whole, format),
-            media_type=_MEDIA_TYPE[format],
+            media_type=downloads.MEDIA_TYPES[format].encode(),
             headers=((b"content-disposition", f'attachment; filename="{name}"'.encode()),),
         )
 
@@ -96,7 +91,7 @@ class BatchReportView(ExpressView):
         """The replay report of a query that is done."""
         job = await ask(request, job_of, request.auth, id)
         if job.kind != BatchJob.Kind.QUERY:
-            raise NotFound("A report of this job: only a query over stored predictions has one; it")
+            raise NotFound("A replay report of this job")
         if job.report is None:
             raise JobState("reported on", job.state, [BatchJob.State.DONE])
         return msgspec.json.encode({"id": job.pk, "report": job.report})
@@ -112,7 +107,7 @@ def _whole(caller: Caller, id: str) -> _Whole:
         job=job,
         header=Header(tuple(job.columns)),
         signature=Signature.from_dict(job.version.manifest["signature"]),
-        chunks=list(job.chunks.only("first_row", "rows", "file").order_by("number")),
+        chunks=list(job.chunks.only("job", "first_row", "rows", "file").order_by("number")),
     )
 
 
@@ -136,27 +131,10 @@ async def _pieces(request: Request, whole: _Whole, format: str) -> AsyncGenerato
     writer = Writer(format, whole.header, whole.signature.output, whole.signature)
     yield await in_thread(writer.head)
     for chunk in whole.chunks:
-        results = await ask(request, _results, whole.job, chunk)
+        results = await ask(request, chunk_results, chunk=chunk)
         data = await in_thread(storage.get, chunk.file)
         cells = await in_thread(files.cells, data, whole.job.format, whole.header)
         for at in range(0, chunk.rows, SLICE):
             some = slice(at, at + SLICE)
             yield await in_thread(writer.rows, chunk.first_row + at, cells[some], results[some])
     yield await in_thread(writer.end)
-
-
-def _results(job: BatchJob, chunk: Chunk) -> list[files.Result]:
-    """What each row of a chunk came to; nothing for rows that were not done.
-
-    Raises:
-        JobState: the results are gone.
-    """
-    results = [_NOTHING] * chunk.rows
-    with connection.cursor() as cursor:
-        cursor.execute(_RESULTS, [job.pk, chunk.first_row, chunk.first_row + chunk.rows - 1])
-        for row, *came in cursor.fetchall():
-            results[row - chunk.first_row] = tuple(came)
-    # After, so that a row that was deleted is never told as one that was not done.
-    if BatchJob.objects.filter(pk=job.pk, expired_at__isnull=False).exists():
-        raise JobState("read", "expired", _OVER)
-    return results
