@@ -72,6 +72,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "project.formats"
 
 # ---- Database -------------------------------------------------------------------------------------------------------
 # https://docs.djangoproject.com/en/5.2/ref/databases/#postgresql-notes
@@ -191,6 +192,7 @@ UNFOLD = {
     "SITE_SYMBOL": "monitoring",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.console.sidebar.favicon"}],
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": ["project.console.look.stylesheet"],
     "LOGIN": {"form": "project.console.login.LoginForm"},
     "DASHBOARD_CALLBACK": "project.console.live.context",
     "SIDEBAR": {"show_search": False, "navigation": "project.console.sidebar.navigation"},

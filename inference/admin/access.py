@@ -61,6 +61,7 @@ class DeviceAdmin(KeptAdmin):
 
     form = DeviceForm
     adds_by_service = True
+    nothing_yet = "A device is a thing that sends readings. Add one to get the credential it sends them with."
     list_display = ["page", "state", "connected", "seen", "version", "rate", "rejected", "owner"]
     list_display_links = None
     list_filter = [ConnectedFilter, ("owner", AutocompleteSelectFilter)]
@@ -111,11 +112,11 @@ class DeviceAdmin(KeptAdmin):
         """Whether it is let in."""
         return "enabled" if device.disabled_at is None else "disabled"
 
-    @display(description="Connected", label={"connected": "success", "no": "info"})
-    def connected(self, device: Device) -> tuple[str, str]:
+    @display(description="Connected", label={"connected": "success"})
+    def connected(self, device: Device) -> tuple[str, str] | None:
         """How many sockets it has open now."""
         sockets = device.activity.sockets if device.activity else 0
-        return ("connected", f"{sockets} socket{'s' if sockets > 1 else ''}") if sockets else ("no", "no")
+        return ("connected", f"{sockets} socket{'s' if sockets > 1 else ''}") if sockets else None
 
     @display(description="Last seen (UTC)")
     def seen(self, device: Device) -> str:
@@ -177,6 +178,12 @@ class CredentialForm(forms.ModelForm):
     """Whose credential it is and what it may do."""
 
     scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    endpoints = forms.ModelMultipleChoiceField(
+        Endpoint.objects.defer("signature"),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="The endpoints it may use; none chosen = all.",
+    )
 
     class Meta:
         model = Credential
@@ -200,13 +207,13 @@ class CredentialAdmin(KeptAdmin):
 
     form = CredentialForm
     adds_by_service = True
+    nothing_yet = "A credential lets a device or a program in. A new device gets its first one by itself."
     list_display = ["name", "holder", "shown_scopes", "shown_endpoints", "state", "created_by", "created_at"]
     list_display_links = ["name"]
     list_filter = [ShortLivedFilter]
     list_filter_submit = True
     search_fields = ["prefix", "service", "device__name"]
     autocomplete_fields = ["device"]
-    filter_horizontal = ["endpoints"]
     actions = ["revoke"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:

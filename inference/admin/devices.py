@@ -35,7 +35,7 @@ class DeviceView(PageView):
         shown = user.has_perm("inference.view_credential")
         return self.page(
             "console/device.html",
-            title=device.name,
+            title=f"Device {device.name}",
             device=device,
             activity=device_activity(devices=[device.pk]).get(device.pk),
             days=DEVICE_DAYS,

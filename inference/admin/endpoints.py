@@ -138,7 +138,7 @@ class VersionView(EndpointView):
         version = version_get(endpoint=self.endpoint, tag=tag)
         return self.show(
             "version.html",
-            title=version.tag,
+            title=f"Version {version.tag}",
             version=version,
             live=champion is not None and champion.version_id == version.pk,
             sections=card.sections(_manifest(version), digest=version.digest),

@@ -20,6 +20,10 @@ from inference.truth import prediction_of
 class FeedbackAdmin(ShownAdmin):
     """What was told, the newest first."""
 
+    nothing_yet = (
+        "Nobody has said yet what was true. It comes over REST or the stream with a prediction's id, "
+        "or is said at a prediction's page."
+    )
     list_display = ["received", "endpoint", "said", "source", "revision", "about"]
     list_display_links = ["received"]
     list_filter = [("endpoint", RelatedDropdownFilter), ("source", FieldTextFilter)]

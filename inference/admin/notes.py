@@ -66,6 +66,7 @@ class NotedAdmin:
 class NoteAdmin(ShownAdmin):
     """All notes, the newest first."""
 
+    nothing_yet = "Notes are written at the page of an endpoint, a version or a prediction."
     list_display = ["text", "on", "author", "written_at"]
     list_filter = [("author", AutocompleteSelectFilter)]
     list_filter_submit = True

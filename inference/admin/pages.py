@@ -20,14 +20,16 @@ from inference.services import Issued
 _NUMBER = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
 _ROW = (
     '<tr class="border-b border-base-200 dark:border-base-800">'
-    '<th class="font-normal break-words pr-6 py-1 text-left align-top">{}</th>'
     # A digest is one word; only this lets it break in a table of automatic widths.
+    '<th class="font-normal pr-6 py-1 text-left align-top" style="overflow-wrap: anywhere; min-width: 4rem">{}</th>'
     '<td class="py-1" style="overflow-wrap: anywhere">{}</td></tr>'
 )
 
 
 class KeptAdmin(LoggedAdmin, ModelAdmin):
-    """A page of rows that are never deleted."""
+    """A page of rows that are never deleted. `nothing_yet` says what an empty list waits for."""
+
+    nothing_yet = ""
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody."""

@@ -47,6 +47,10 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
     change_form_outer_before_template = "console/recompute.html"
     change_form_outer_after_template = "console/prediction.html"
 
+    nothing_yet = (
+        "Nothing was predicted in the last 7 days. Try an endpoint, or connect a device: "
+        "the pages of an endpoint tell how."
+    )
     list_display = ["predicted", "endpoint", "holder", "tag", "answered", "source"]
     list_display_links = ["predicted"]
     list_filter = [
@@ -199,6 +203,7 @@ def _sha256(listed: dict[str, Any]) -> dict[str, str]:
 class RejectionAdmin(ShownAdmin):
     """How many readings were refused, by hour."""
 
+    nothing_yet = "No reading was refused. Those that can't be used are counted here, by hour, device and reason."
     list_display = ["hour", "endpoint", "device", "code", "count"]
     list_select_related = ["endpoint", "device"]
     list_filter = [("endpoint", RelatedDropdownFilter), ("device", AutocompleteSelectFilter)]

@@ -19,6 +19,7 @@ class EndpointAdmin(NotedAdmin, KeptAdmin):
     """Endpoints. What `endpoint.toml` says is shown; who owns one, whether it answers, and what becomes of
     versions that retraining made, is decided here."""
 
+    nothing_yet = "An endpoint is a question that models answer. `manage.py deploy` brings in those under artifacts/."
     list_display = ["page", "name", "champion", "audit", "owner", "retired_at"]
     list_display_links = None
     search_fields = ["slug", "name"]
@@ -74,6 +75,7 @@ class EndpointAdmin(NotedAdmin, KeptAdmin):
 class VersionAdmin(NotedAdmin, ShownAdmin):
     """Versions and how they were made."""
 
+    nothing_yet = "A version is a trained model. `manage.py deploy` brings in those under artifacts/."
     list_display = ["tag", "endpoint", "origin", "summary", "created_at"]
     list_display_links = ["tag"]
     list_filter = [("endpoint", RelatedDropdownFilter), "origin"]
@@ -144,6 +146,7 @@ class VersionAdmin(NotedAdmin, ShownAdmin):
 class DeploymentAdmin(ShownAdmin):
     """What was live when, by whom and why."""
 
+    nothing_yet = "Nothing was ever live. Deploy a version at its endpoint's page, under Versions."
     list_display = ["started_at", "endpoint", "tag", "role", "ended_at", "actor", "reason"]
     list_filter = [("endpoint", RelatedDropdownFilter), ("role", ChoicesDropdownFilter)]
     list_filter_submit = True
@@ -161,13 +164,13 @@ class DeploymentAdmin(ShownAdmin):
 
 
 def _input(said: dict) -> str:
-    """One input in a line: `float, 0 to 130 1`."""
+    """One input in a line: `float, 0 to 130, in C`."""
     words = [said["dtype"]]
     if said.get("min") is not None or said.get("max") is not None:
         words.append(f"{said.get('min', '…')} to {said.get('max', '…')}")
     if said.get("categories"):
         words.append(" | ".join(said["categories"]))
-    if said.get("unit"):
+    if said.get("unit") not in (None, "", "1"):
         words.append(f"in {said['unit']}")
     if said.get("nullable"):
         words.append("may be missing")

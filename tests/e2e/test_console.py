@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from websockets.sync.client import connect
 
 from tests.e2e.conftest import MOST_MS, READING, Visit
@@ -131,25 +131,47 @@ def test_a_viewer_is_offered_neither_deploying_nor_trying(visit):
         expect(page.get_by_role("link", name=hidden)).to_have_count(0)
 
 
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong on the page as it is shown now."""
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found.response["violations"]
+        for node in one["nodes"]
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_are_accessible_and_fit_a_phone(dora, scheme):
+def test_the_pages_are_accessible_and_fit_a_phone(dora, stack, scheme):
     page = dora.page
+    asked = stack.post("/api/v1/endpoints/shuttle-fault/predict", READING).body["predictions"][0]["id"]
     page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
     for path in (
-        "",
-        "versions/",
-        "versions/random_forest-1.0.0/",
-        "versions/gradient_boosting-1.0.0/deploy/",
-        "try/",
-        "connect/",
+        PAGE,
+        f"{PAGE}versions/",
+        f"{PAGE}versions/random_forest-1.0.0/",
+        f"{PAGE}versions/gradient_boosting-1.0.0/deploy/",
+        f"{PAGE}try/",
+        f"{PAGE}connect/",
+        "/devices/probe/",
+        f"/predictions/{asked}/feedback/",
+        f"/inference/prediction/{asked}/change/",
     ):
-        page.set_viewport_size({"width": 390, "height": 844})
-        dora.open(PAGE + path)
+        dora.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
-        problems = [
-            f"{one['id']}: {node['target']} {node['failureSummary']}"
-            for one in found.response["violations"]
-            for node in one["nodes"]
-        ]
-        assert problems == [], path
+        assert violations(page) == [], path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_lists_show_all_of_each_value_at_every_width(dora, stack, width):
+    page = dora.page
+    stack.post("/api/v1/endpoints/shuttle-fault/predict", READING)
+    page.set_viewport_size({"width": width, "height": 844})
+    for model in ("endpoint", "version", "deployment", "device", "prediction"):
+        dora.open(f"/inference/{model}/")
+        expect(page.locator("#result_list [data-label]").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, model
+        cut_off = "cells => cells.filter(one => one.scrollHeight > one.clientHeight + 1).map(one => one.textContent)"
+        assert page.locator("#result_list [data-label]").evaluate_all(cut_off) == [], model
+        assert violations(page) == [], model

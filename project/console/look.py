@@ -1,0 +1,9 @@
+"""What all pages of the console look like, beyond what their framework brings."""
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """Where the browser finds it."""
+    return static("project/console.css")
