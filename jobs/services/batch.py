@@ -105,7 +105,8 @@ def batch_job_ask(*, endpoint: Endpoint, version: Version | None, actor: str, sl
         if earlier is None:
             raise
         return earlier
-    return job
+    # With what the database fills in.
+    return BatchJob.objects.select_related("endpoint", "version").get(pk=job.pk)
 
 
 def batch_job_pause(*, job: BatchJob, actor: str) -> BatchJob:
@@ -199,13 +200,16 @@ def _change(
 ) -> BatchJob:
     """Bring a job into another state if it is in one of the possible ones, and write that down."""
     with transaction.atomic():
-        before = job.state
-        if not BatchJob.objects.filter(pk=job.pk, state__in=list(possible), expired_at=None).update(**values):
-            job.refresh_from_db()
-            raise JobState(verb, "expired" if job.expired_at else job.state, possible)
+        # `no_key`: its chunks, which only refer to it, don't wait.
+        now = BatchJob.objects.select_for_update(no_key=True).get(pk=job.pk)
+        if now.state not in possible or now.expired_at is not None:
+            raise JobState(verb, "expired" if now.expired_at else now.state, possible)
+        BatchJob.objects.filter(pk=job.pk).update(**values)
         job.refresh_from_db()
         action = f"batch_job.{_ACTIONS[verb]}"
-        control_log_write(actor=actor, action=action, target=job, before={"state": before}, after={"state": job.state})
+        control_log_write(
+            actor=actor, action=action, target=job, before={"state": now.state}, after={"state": job.state}
+        )
         if wakes:
             wake(BATCH)
     return job
