@@ -27,8 +27,10 @@ class Plot:
         title: what it shows, in a few words.
         x, y: what the axes are.
         lines: for a plot of points or lines.
-        bars: for one of bars: the labels and, per series, as many values.
+        bars: for one of bars: a name and as many values as there are labels, for each series.
+        labels: what the bars are, one after the other; `ticks` are shorter words for them.
         range: of both axes, where it is known beforehand.
+        sideways: whether bars lie.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Plot:
     y: str
     lines: Sequence[Line] = ()
     labels: Sequence[str] = ()
+    ticks: Sequence[str] = ()
     bars: Sequence[tuple[str, Sequence[float]]] = ()
     range: tuple[float, float] | None = None
     sideways: bool = False
@@ -70,4 +73,4 @@ class Plot:
 def histogram(id: str, title: str, x: str, y: str, edges: Sequence[float], counts: Sequence[float]) -> Plot:
     """Counts between neighbouring edges, as bars."""
     labels = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
-    return Plot(id, title, x, y, labels=labels, bars=[(y, list(counts))])
+    return Plot(id, title, x, y, labels=labels, ticks=[f"{low:.2g}" for low in edges[:-1]], bars=[(y, list(counts))])

@@ -47,7 +47,7 @@ class RunView(JobsPage):
         lines = list(RunLine.objects.filter(run=run.pk).order_by("-id")[:MOST_LINES])[::-1]
         return self.show(
             "run.html",
-            title=f"{run.endpoint.slug}/{run.algorithm}",
+            title=f"Training run: {run.endpoint.slug}/{run.algorithm}",
             status=status,
             socket=f"run={run.pk}",
             one=ShownRun(run),
@@ -129,7 +129,8 @@ def _facts(run: TrainingRun) -> list[tuple[str, Any]]:
     if run.feedback_since:
         facts.append(("Feedback since (UTC)", f"{run.feedback_since:%Y-%m-%d %H:%M}"))
     named = (("Rows in git", "base"), ("Rows of feedback", "feedback"))
-    facts += [(said, f"{run.data[name]:,}") for said, name in named if name in run.data]
+    rows = run.data.get("rows", {})
+    facts += [(said, f"{rows[name]:,}") for said, name in named if name in rows]
     facts += [(f"Left out: {why}", f"{count:,}") for why, count in run.data.get("left_out", {}).items()]
     held_out = run.report.get("held_out") or {}
     facts += [("Held out to judge on", f"{held_out['rows']:,} rows")] if "rows" in held_out else []
@@ -145,7 +146,8 @@ def _facts(run: TrainingRun) -> list[tuple[str, Any]]:
 def _metrics(run: TrainingRun) -> list[tuple[str, str, str]]:
     """The metrics that are one number: of what was trained, and of what was live, on the same rows."""
     candidate, champion = ((run.report.get(whose) or {}).get("metrics") or {} for whose in ("candidate", "champion"))
-    names = [name for name, value in candidate.items() if isinstance(value, int | float)]
+    numbers = [name for name, value in candidate.items() if isinstance(value, int | float) and name != "rows"]
+    names = sorted(numbers, key=lambda name: (name != run.gate.get("metric"), name))
     return [(name, _figure(candidate.get(name)), _figure(champion.get(name))) for name in names]
 
 

@@ -81,11 +81,11 @@ def _importances(said: Mapping[str, Any] | None) -> list[Plot]:
     return [
         Plot(
             "importances",
-            f"What {said['metric']} loses when an input is shuffled",
+            f"How much {said['metric']} suffers when an input is shuffled",
             "input",
-            "loss",
+            "worse by",
             labels=[one["name"] for one in inputs],
-            bars=[("loss", [one["mean"] for one in inputs])],
+            bars=[("worse by", [one["mean"] for one in inputs])],
             sideways=True,
         )
     ]

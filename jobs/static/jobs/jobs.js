@@ -95,7 +95,8 @@
 
     function writeLines(lines) {
         if (log === null) return;
-        const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 20;
+        const box = log.parentElement;
+        const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 20;
         for (const one of lines) {
             if (one.id <= Number(log.dataset.after)) continue;
             log.dataset.after = one.id;
@@ -107,7 +108,7 @@
             log.append(line);
         }
         document.getElementById("jobs-log-empty")?.toggleAttribute("hidden", log.children.length > 0);
-        if (lines.length && atEnd) log.scrollTop = log.scrollHeight;
+        if (lines.length && atEnd) box.scrollTop = box.scrollHeight;
     }
 
     /* Times of the log are this browser's, from the beginning. */
@@ -127,6 +128,7 @@
         dialog.querySelector("p").textContent = button.dataset.confirm;
         const yes = dialog.querySelector("[value=yes]");
         yes.textContent = button.textContent;
+        yes.className = button.className;
         dialog.onclose = () => {
             if (dialog.returnValue !== "yes") return;
             button.dataset.confirmed = "yes";

@@ -62,7 +62,7 @@
         for (const chart of charts) chart.destroy();
         charts = [...document.querySelectorAll("canvas[data-plot]")].map((canvas) => {
             const spec = JSON.parse(document.getElementById(canvas.dataset.plot).textContent);
-            const data = { labels: spec.labels, datasets: datasets(spec) };
+            const data = { labels: spec.ticks.length ? spec.ticks : spec.labels, datasets: datasets(spec) };
             return new Chart(canvas, { type: spec.bars.length ? "bar" : "scatter", data, options: options(spec) });
         });
     }
