@@ -157,6 +157,7 @@ class Result(models.Model):
 
     class Meta:
         ordering = ["job", "row"]
+        indexes = [models.Index(fields=["job", "row"], condition=Q(error__isnull=False), name="results_errors")]
 
     def __str__(self) -> str:
         return f"row {self.row}"
