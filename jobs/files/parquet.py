@@ -28,7 +28,8 @@ from jobs.files.refusal import Refusal
 
 __all__ = ["Writer", "cells", "inspect", "rows", "split"]
 
-_BATCH = 1000
+_BATCH = 200
+"""Rows read at a time: few, since a text that is long and comes often is short in the file and is not here."""
 _BUFFER = 64 * 1024
 MOST_UNPACKED = 2 * 1024**3
 """Bytes that a file may have when unpacked: a short file may hold the same long text a million times."""
@@ -97,20 +98,10 @@ def cells(data: bytes, known: Header) -> list[list[Any]]:
     return [list(row) for row in zip(*values, strict=True)]
 
 
-def _opened(source: BinaryIO, texts: Sequence[str] = ()) -> pq.ParquetFile:
-    """The file, looked at from outside.
-
-    Args:
-        texts: columns that are read as dictionaries, so that a long text that comes often is in memory once.
-    """
+def _opened(source: BinaryIO) -> pq.ParquetFile:
+    """The file, looked at from outside."""
     with _told():
-        file = pq.ParquetFile(
-            source,
-            pre_buffer=False,
-            buffer_size=_BUFFER,
-            read_dictionary=list(texts),
-            page_checksum_verification=True,
-        )
+        file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True)
         about = file.metadata
         groups = [about.row_group(number).total_byte_size for number in range(about.num_row_groups)]
     if about.num_columns > MOST_COLUMNS:
@@ -146,43 +137,33 @@ def _seekable(source: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _batches(source: BinaryIO, known: Header, most_rows: int, most_bytes: int) -> Iterator[pa.RecordBatch]:
-    """Batches that fit a piece, their texts plain; a row that is larger than a piece is a batch of its own."""
-    with _told():
-        schema = _opened(source).schema_arrow
-    texts = [name for name, type_ in zip(schema.names, schema.types, strict=True) if types.is_string(_plain(type_))]
-    file = _opened(source, texts)
+    """Batches that fit a piece; a row that is larger than a piece is a batch of its own."""
+    file = _opened(source)
     batches = file.iter_batches(min(_BATCH, most_rows), columns=list(known.columns), use_threads=False)
     while True:
         with _told():
             batch = next(batches, None)
         if batch is None:
             return
-        yield from _fitting(batch, most_bytes)
+        arrays = [column.cast(_plain(column.type)) for column in batch.columns]
+        if any(types.is_string(array.type) and _longest(array) > MOST_CELL for array in arrays):
+            raise BadFile(f"A text has more than {MOST_CELL:,} bytes.")
+        yield from _fitting(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names), most_bytes)
+
+
+def _longest(texts: pa.Array) -> int:
+    """Bytes of the longest text."""
+    return pc.max(pc.binary_length(texts)).as_py() or 0
 
 
 def _fitting(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:
-    """A batch in slices that, with their texts plain, have at most so many bytes, or one row."""
-    if batch.num_rows > 1 and _size(batch) > most_bytes:
+    """A batch in slices of at most so many bytes, or of one row."""
+    if batch.num_rows > 1 and batch.nbytes > most_bytes:
         half = batch.num_rows // 2
         yield from _fitting(batch.slice(0, half), most_bytes)
         yield from _fitting(batch.slice(half), most_bytes)
-        return
-    plain = [column.cast(_plain(column.type)) for column in batch.columns]
-    yield pa.RecordBatch.from_arrays(plain, names=batch.schema.names)
-
-
-def _size(batch: pa.RecordBatch) -> int:
-    """Bytes of a batch when its texts are plain."""
-    size = 0
-    for column in batch.columns:
-        if not types.is_dictionary(column.type):
-            size += column.nbytes
-            continue
-        lengths = pc.binary_length(column.dictionary)
-        if (pc.max(lengths).as_py() or 0) > MOST_CELL:
-            raise BadFile(f"A text has more than {MOST_CELL:,} bytes.")
-        size += pc.sum(lengths.take(column.indices)).as_py() or 0
-    return size
+    else:
+        yield batch
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from inference.engine.inputs import Input
 from inference.engine.signature import Output, Signature
@@ -16,6 +18,13 @@ from jobs.files.results import Result, ResultColumns, status
 
 GROUP = 20_000
 """Rows of a row group."""
+_SAME = {
+    "float": {float, int, type(None)},
+    "int": {int, type(None)},
+    "int64": {int, type(None)},
+    "string": {str, type(None)},
+}
+"""Of which Python types the values are that need no closer look."""
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "int64": pa.int64(), "string": pa.string()}
 
 
@@ -28,6 +37,7 @@ class Writer:
     def __init__(self, known: Header, output: Output, signature: Signature, came: str | None) -> None:
         by_name = {one.name: one for one in signature.inputs}
         self._inputs = [by_name.get(name) for name in known.columns]
+        self._are_texts = came in (None, "csv")
         self._spelt = [spelling.typed(signature, name, came) for name in known.columns]
         self._results = ResultColumns(known, output)
         self._schema = self._typed(known)
@@ -56,24 +66,36 @@ class Writer:
 
     def _typed(self, known: Header) -> pa.Schema:
         answers = {"label": pa.string()}
-        types = [_TYPES[one.dtype] if one is not None else pa.string() for one in self._inputs]
-        types += [pa.int64(), pa.string()]
-        types += [answers.get(name, pa.float64()) for name in self._results.kinds]
-        types += [pa.string(), pa.string()]
-        return pa.schema(list(zip((*known.columns, *self._results.names), types, strict=True)))
+        kinds = [_TYPES[one.dtype] if one is not None else pa.string() for one in self._inputs]
+        kinds += [pa.int64(), pa.string()]
+        kinds += [answers.get(name, pa.float64()) for name in self._results.kinds]
+        kinds += [pa.string(), pa.string()]
+        return pa.schema(list(zip((*known.columns, *self._results.names), kinds, strict=True)))
 
     def _flush(self) -> None:
         if not self._waiting:
             return
-        arrays = []
-        for position, (values, type_) in enumerate(
-            zip(zip(*self._waiting, strict=True), self._schema.types, strict=True)
-        ):
-            if position < len(self._inputs):
-                values = [_cell(one_value, self._inputs[position]) for one_value in map(self._spelt[position], values)]
-            arrays.append(pa.array(values, type_))
+        columns = list(zip(*self._waiting, strict=True))
         self._waiting = []
+        inputs = [self._input(position, columns[position]) for position in range(len(self._inputs))]
+        beside = zip(columns[len(inputs) :], self._schema.types[len(inputs) :], strict=True)
+        arrays = [*inputs, *(pa.array(values, type_) for values, type_ in beside)]
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema), row_group_size=GROUP)
+
+    def _input(self, position: int, values: Sequence[Any]) -> pa.Array:
+        """A column of the input; at once where every value is one of its type."""
+        one, type_ = self._inputs[position], self._schema.types[position]
+        try:
+            if self._are_texts and types.is_floating(type_) and set(map(type, values)) == {str}:
+                texts = pa.array(values, pa.string())
+                return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts).cast(type_)
+            # An empty text of a CSV is a missing value of an input, so that has to be looked at.
+            plain = one is None or "" not in values
+            if plain and set(map(type, values)) <= _SAME[one.dtype if one is not None else "string"]:
+                return pa.array(values, type_)
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+            pass
+        return pa.array([_cell(self._spelt[position](value), one) for value in values], type_)
 
 
 def _cell(value: Any, one: Input | None) -> Any:

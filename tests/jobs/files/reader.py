@@ -3,7 +3,7 @@
 python reader.py FORMAT FILE COLUMNS
 """
 
-import resource
+import re
 import sys
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from jobs import files
 
 
 def peak_bytes() -> int:
-    """The most memory this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most memory this process ever had. Not `ru_maxrss`, which begins with what its parent had."""
+    (kib,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kib) * 1024
 
 
 def main(format: str, path: str, columns: str) -> None:
