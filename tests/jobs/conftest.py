@@ -1,5 +1,6 @@
-"""An endpoint whose version answers slope · (a + b), in the database and the store that workers see."""
+"""An endpoint whose version answers slope · (a + b), in the database and the store that workers see; and a server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from inference.engine.store import FolderStore
 from tests.inference import tiny
+from tests.jobs.web import Server, serving
 
 if TYPE_CHECKING:
     # A conftest is imported before the settings are loaded.
@@ -23,3 +25,10 @@ def flow(tmp_path: Path, settings: Any, clean_tables: None) -> "Endpoint":
     tiny.write_version(tiny.write_endpoint(tmp_path / "artifacts"))
     release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(settings.STORE_DIR), actor="test")
     return Endpoint.objects.get(slug="flow")
+
+
+@pytest.fixture(scope="session")
+def server(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A web process that serves until the tests end."""
+    with serving(dsn, tmp_path_factory.mktemp("web")) as server:
+        yield server

@@ -18,8 +18,9 @@ from jobs.models import BatchJob
 from jobs.reading import claim_unread, read
 from jobs.services import batch_job_expire
 from tests.inference import tiny
-from tests.jobs.api.conftest import Client, Server
+from tests.jobs.api.conftest import Client
 from tests.jobs.api.refusals import checked
+from tests.jobs.web import Server
 from tests.project.children import until
 
 BATCH = "/api/v1/jobs/batch/"
