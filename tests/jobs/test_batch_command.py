@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -184,8 +185,6 @@ class terminal:  # noqa: N801 - used as a function
         self._words = list(map(str, words))
 
     def __enter__(self) -> Run:
-        from django.conf import settings
-
         self._screen, inner = pty.openpty()
         environment = {**os.environ, "DATABASE_URL": settings.DATABASE_URL, "COLUMNS": "160", "TERM": "xterm"}
         self._process = subprocess.Popen(
