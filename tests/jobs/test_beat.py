@@ -3,14 +3,17 @@
 import datetime
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from celery.contrib.testing.worker import start_worker
 from celery.signals import task_success
+from django.db import connection
 from django_celery_beat.models import PeriodicTask
 
 from inference.models import Endpoint
@@ -102,16 +105,26 @@ def test_a_slot_that_no_message_told_of_is_started_by_a_worker(flow: Endpoint, d
     assert BatchJob.objects.get().schedule == "nightly"
 
 
-def test_beat_undoes_nothing_when_it_writes_down_what_it_sent(flow: Endpoint) -> None:
+def test_beat_undoes_nothing_when_it_writes_down_what_it_sent(flow: Endpoint, dsn: str) -> None:
     missed(flow, "*/5 * * * *")
     scheduler = Scheduler(app=app)
-    scheduler.reserve(scheduler.schedule["nightly"])
-    schedule_change(schedule=schedule_get(name="nightly"), enabled=False, plan=BatchPlan(hours=3), actor="ann")
+    sent = scheduler.reserve(scheduler.schedule["nightly"])
 
+    def write() -> None:
+        sent.save()
+        connection.close()
+
+    writing = threading.Thread(target=write)
+    with psycopg.connect(dsn) as someone, psycopg.connect(dsn, autocommit=True) as observer:
+        # Somebody disables it just then: beat may have read the row already, and has to wait before it writes.
+        someone.execute("UPDATE django_celery_beat_periodictask SET enabled = false WHERE name = 'nightly'")
+        writing.start()
+        until(lambda: observer.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone() is not None)
+    writing.join()
     scheduler.sync()
 
-    after = schedule_get(name="nightly")
-    assert (after.enabled, after.plan) == (False, BatchPlan(hours=3))
+    row = PeriodicTask.objects.get(name="nightly")
+    assert (row.enabled, row.total_run_count, row.last_run_at) == (False, 1, sent.model.last_run_at)
 
 
 def test_a_disabled_schedule_is_not_sent(flow: Endpoint) -> None:
