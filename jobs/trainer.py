@@ -9,7 +9,7 @@ import errno
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,6 @@ def main() -> int:
         say(f"  not limited: {line}")
     try:
         result = _STEPS[job["step"]](job)
-    except MemoryError:
-        return _failed(KILLED, f"memory: it may use {job['limits']['memory_bytes'] / 2**20:,.0f} MiB.")
     except Exception as error:  # noqa: BLE001 - this process's door: whatever it is, its starter is told
         return _refused(error, job)
     _written(RESULT, result)
@@ -115,14 +113,25 @@ _STEPS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"base": base, "
 def _refused(error: Exception, job: dict[str, Any]) -> int:
     from inference.engine.errors import ForetellError
 
+    # What ran out of something was often caught on the way, and told as an error of a pipeline or of data.
+    for cause in _causes(error):
+        if isinstance(cause, MemoryError):
+            return _failed(KILLED, f"memory: it may use {job['limits']['memory_bytes'] / 2**20:,.0f} MiB.")
+        if isinstance(cause, OSError) and cause.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
+            most = job["limits"]["file_bytes"] / 2**20
+            return _failed(KILLED, f"disk: {cause.strerror}; a file may have {most:,.0f} MiB.")
     if isinstance(error, ForetellError):
         return _failed(error.code, str(error))
-    if isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
-        most = job["limits"]["file_bytes"] / 2**20
-        return _failed(KILLED, f"disk: {error.strerror}; a file may have {most:,.0f} MiB.")
     for line in traceback.format_exc().splitlines():
         say(line)
     return _failed("training_failed", f"{type(error).__name__}: {error}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what caused it."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _failed(code: str, detail: str) -> int:

@@ -94,7 +94,8 @@ def _follow(process: subprocess.Popen[bytes], wall_s: float, say: Say, check: Ca
             over = _ended(process)
             ready = selector.select(0 if over else LOOK_S)
             data = os.read(pipe, 65536) if ready else b""
-            *lines, rest = (rest + data).split(b"\n")
+            # Of a line that does not end only the beginning is kept, which is all that is shown.
+            *lines, rest = (rest[: MOST_CHARACTERS * 4] + data).split(b"\n")
             for line in lines:
                 say(line.decode(errors="replace"))
             # What it started may hold the pipe open: that it ended itself is what counts.
@@ -105,8 +106,6 @@ def _follow(process: subprocess.Popen[bytes], wall_s: float, say: Say, check: Ca
             check()
             if time.monotonic() > until_s:
                 raise TrainingKilled("time", f"it may take {wall_s:,.0f} s.")
-            if len(rest) > MOST_CHARACTERS * 4:
-                rest = b""
     if rest:
         say(rest.decode(errors="replace"))
 

@@ -63,7 +63,6 @@ def make(
     Raises:
         TrainingError: the pipeline can't be fitted, or can't answer what the endpoint asks.
         ArtifactUnsafe: the model can't be pickled, or its pickle names code it may not name.
-        MemoryError: there is not enough of it.
     """
     say(f"  {len(split.train):,} rows to train on, {len(split.held_out):,} held out")
     fitted = _fit(definition, code, dataset, split, say)
@@ -123,8 +122,6 @@ def _estimator(signature: Signature, code: Algorithm, rows: list[Row], targets: 
             estimator.set_params(**jobs)
             inputs = estimator_input(signature.columns(rows), signature)
             estimator.fit(inputs, truth)
-    except MemoryError:
-        raise
     except Exception as error:
         raise TrainingFailed(place, f"the pipeline can't be fitted: {type(error).__name__}: {error}") from error
     for text in dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught):
