@@ -1,5 +1,6 @@
 """What a worker does with batch jobs: it takes one piece of work after another until nothing is left."""
 
+import errno
 import time
 from collections.abc import Callable
 
@@ -42,7 +43,9 @@ def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
                 return False
             if time.monotonic() > until_s:
                 return True
-    except _TROUBLE as error:
+    except Exception as error:
+        if not _is_away(error):
+            raise
         connection.close()
         logger.warning("a worker waits for Postgres or the storage", reason=_brief(error))
         return False
@@ -77,6 +80,8 @@ def _try(lease: Lease, work: Work, give_back: GiveBack, stopping: Stopping) -> N
 
 def _is_away(error: Exception) -> bool:
     """Whether an error says that Postgres or the storage is away or full, and nothing of the work itself."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     if not isinstance(error, _TROUBLE):
         return False
     state = getattr(error.__cause__, "sqlstate", None)

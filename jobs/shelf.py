@@ -9,6 +9,7 @@ from inference.engine.errors import ArtifactError, ModelUnavailable
 from inference.engine.loader import LoadedModel
 from inference.management.command import store
 from inference.models import Version
+from jobs.errors import StorageUnavailable
 
 MAX_KEPT = 2
 
@@ -21,12 +22,15 @@ def loaded(version: Version) -> LoadedModel:
 
     Raises:
         ModelUnavailable: it is not in the store, or is not what was published.
+        StorageUnavailable: the store can't be reached now.
     """
     model = _kept.get(version.digest)
     if model is None:
         try:
             model = loader.load(store().path(version.digest), digest=version.digest)
         except ArtifactError as error:
+            if error.retryable:
+                raise StorageUnavailable from error
             logger.warning("a version can't be loaded", version=version.tag, code=error.code, reason=str(error))
             raise ModelUnavailable(version.tag, f"{error.code}: {error}") from error
     keep(model)

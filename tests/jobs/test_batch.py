@@ -1,6 +1,7 @@
 """A batch job from its file to its results, on a real Postgres and a real storage, worked on in this process."""
 
 import datetime
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from inference.engine.loader import LoadedModel
 from inference.engine.store import FolderStore
 from inference.models import Endpoint
 from jobs import batch, chunks, reading, shelf, storage, sweeper
-from jobs.errors import LeaseLost, StorageFull
+from jobs.errors import LeaseLost, StorageFull, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS, Lease
 from jobs.models import BatchJob, Chunk
 from jobs.selectors import batch_progress
@@ -260,11 +261,27 @@ def test_a_database_without_room_costs_no_attempt(flow: Endpoint, monkeypatch: p
     """Postgres says 53100 when its disk is full."""
     job = read(flow, 4)
     full = "DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = '53100'; END $$"
-    monkeypatch.setattr(chunks, "COPY", full)
-    assert batch.work() is False
+    with monkeypatch.context() as patched:
+        patched.setattr(chunks, "COPY", full)
+        assert batch.work() is False
     assert list(job.chunks.values_list("attempts", "state")) == [(0, "waiting")]
-    monkeypatch.undo()
-    monkeypatch.setattr(reading, "CHUNK_ROWS", 4)
+    batch.work()
+    assert results(job) == said(4)
+
+
+@pytest.mark.parametrize("trouble", [StorageUnavailable(), OSError(errno.ENOSPC, "No space left on device")])
+def test_a_storage_that_is_away_or_full_costs_no_attempt(
+    flow: Endpoint, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    job = read(flow, 4)
+    with monkeypatch.context() as patched:
+
+        def away(name: str) -> bytes:
+            raise trouble
+
+        patched.setattr(storage, "get", away)
+        assert batch.work() is False
+    assert list(job.chunks.values_list("attempts", "state")) == [(0, "waiting")]
     batch.work()
     assert results(job) == said(4)
 
