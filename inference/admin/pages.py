@@ -20,8 +20,8 @@ from inference.services import Issued
 _NUMBER = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
 _ROW = (
     '<tr class="border-b border-base-200 dark:border-base-800">'
+    '<th class="font-normal break-words pr-6 py-1 text-left align-top">{}</th>'
     # A digest is one word; only this lets it break in a table of automatic widths.
-    '<th class="font-normal pr-6 py-1 text-left align-top" style="overflow-wrap: anywhere; min-width: 4rem">{}</th>'
     '<td class="py-1" style="overflow-wrap: anywhere">{}</td></tr>'
 )
 
@@ -51,7 +51,7 @@ class ShownAdmin(KeptAdmin):
 def table(values: Mapping[str, Any]) -> SafeString:
     """Names and values as a small table; a mapping inside becomes a table in its cell."""
     rows = format_html_join("", _ROW, ((name, _cell(value)) for name, value in values.items()))
-    return format_html("<table>{}</table>", rows)
+    return format_html('<table class="ft-values">{}</table>', rows)
 
 
 def answer(prediction: Prediction) -> str:
