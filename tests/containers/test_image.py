@@ -208,7 +208,7 @@ def test_the_venv_of_the_image_can_install_nothing(image: Image):
 
 
 def test_no_secret_is_left_in_the_image(image: Image):
-    assert sorted(path.name for path in image.place("/var/lib/foretell").iterdir()) == ["static", "store"]
+    assert sorted(path.name for path in image.place("/var/lib/foretell").iterdir()) == ["static", "store", "uploads"]
     assert "SECRET" not in json.dumps(dockerfile.environment(dockerfile.stages()[-1]))
 
 
