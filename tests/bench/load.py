@@ -15,8 +15,6 @@ import psutil
 
 from tests.bench.readings import text_frame
 
-PONG = text_frame(b"", opcode=10)
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -161,7 +159,8 @@ class StreamClient(_Client):
         """How many readings the frame in `data[start:end]` answers."""
         if data[position] != 0x81:
             if data[position] == 0x89:
-                self.transport.write(PONG)
+                # A pong without the ping's payload is none: the server would hang up after a while.
+                self.transport.write(text_frame(data[start:end], opcode=10))
             return 0
         if not self.load.target.says_hello or data.startswith(b'{"type":"prediction",', start):
             return 1
