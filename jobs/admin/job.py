@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 
 from inference.engine.errors import ForetellError
 from inference.permissions import RUN_BATCH, SEE_BATCHES
@@ -113,7 +114,10 @@ class DownloadView(JobsPage):
         return StreamingHttpResponse(
             _sent(made.pieces),
             content_type=made.media_type,
-            headers={"Content-Disposition": f'attachment; filename="{made.name}"', "Cache-Control": "no-store"},
+            headers={
+                "Content-Disposition": content_disposition_header(as_attachment=True, filename=made.name) or "",
+                "Cache-Control": "no-store",
+            },
         )
 
 

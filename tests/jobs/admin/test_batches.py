@@ -1,0 +1,120 @@
+"""The list of batch jobs, and the forms that start one."""
+
+import csv
+import io
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from inference.models import ControlLog
+from jobs import storage
+from jobs.models import BatchJob
+from tests.jobs.answered import store
+from tests.jobs.orders import order
+
+HOUR = {"from": "2026-01-01T00:00", "until": "2100-01-01T00:00"}
+
+
+def start(browser, text: str, name: str = "rows.csv", **said: str):
+    """Post the form for files."""
+    file = SimpleUploadedFile(name, text.encode())
+    return browser.post("/jobs/upload/", {"answerer": "flow/", "carried": "", "file": file} | said)
+
+
+def incoming() -> set[str]:
+    """The files that wait to be read."""
+    return set(storage.uploads().listdir("incoming")[1]) if storage.uploads().exists("incoming") else set()
+
+
+def test_who_has_no_job_yet_is_told_what_to_do(browser):
+    page = browser.get("/jobs/").content.decode()
+    assert "No file was predicted yet." in page
+    assert '<details class="ft-card job-new" open>' in page
+    assert "/jobs/examples/flow.csv" in page
+
+
+def test_the_example_is_a_file_that_the_endpoint_takes(browser):
+    example = browser.get("/jobs/examples/flow.csv")
+    assert 'filename="flow.csv"' in example["Content-Disposition"]
+    header, row = csv.reader(io.StringIO(example.content.decode()))
+    assert (header, len(row)) == (["a", "b"], 2)
+    assert start(browser, example.content.decode()).status_code == 302
+
+
+def test_a_file_becomes_a_job_of_who_sent_it(browser):
+    answer = start(browser, "serial,a,b\nx,1,2\n", carried="serial, ", answerer="flow/line-1.0.0")
+    job = BatchJob.objects.get()
+    assert answer.headers["Location"] == f"/jobs/{job.pk}/"
+    assert (job.created_by, job.user.username, job.version.tag) == ("root", "root", "line-1.0.0")
+    assert (job.file_name, job.format, job.columns, job.carried) == (
+        "rows.csv",
+        "csv",
+        ["serial", "a", "b"],
+        ["serial"],
+    )
+    assert storage.get(job.file) == b"serial,a,b\nx,1,2\n"
+    assert ControlLog.objects.filter(action="batch_job.create", actor="root").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said", "sentence"),
+    [
+        ("a\n1\n", "rows.csv", {}, "lacks"),
+        ("a,b\n", "rows.csv", {}, "no rows"),
+        ("a,b,c\n1,2,3\n", "rows.csv", {}, "c"),
+        ("a,b\n1,2\n", "rows.xlsx", {}, "ends in .csv"),
+        ("a,b\n1,2\n", "rows.csv", {"answerer": "flow/line-9.0.0"}, "line-9.0.0"),
+        ("a,b\n1,2\n", "rows.csv", {"answerer": "nothing/"}, "nothing"),
+    ],
+)
+def test_a_file_that_can_t_be_used_comes_back_with_the_reason_and_is_not_kept(browser, text, name, said, sentence):
+    kept = incoming()
+    answer = start(browser, text, name, **said)
+    assert answer.status_code == 422
+    assert sentence in answer.context["upload"].problem
+    assert 'role="alert"' in answer.content.decode()
+    assert not BatchJob.objects.exists()
+    assert incoming() == kept
+
+
+def test_a_form_without_a_file_says_so(browser):
+    answer = browser.post("/jobs/upload/", {"answerer": "flow/"})
+    assert (answer.status_code, answer.context["upload"].problem) == (422, "Choose a file.")
+
+
+def test_a_query_over_stored_predictions_becomes_a_job(browser, flow):
+    store(flow, [(1, 2), (3, 4)])
+    answer = browser.post("/jobs/query/", {"answerer": "flow/line-1.0.0", "device": ""} | HOUR)
+    job = BatchJob.objects.get()
+    assert answer.headers["Location"] == f"/jobs/{job.pk}/"
+    assert (job.kind, job.selection["until"]) == ("query", "2100-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"from": "yesterday"}, "`From` expects a date"),
+        ({"until": ""}, "`Until` expects a date"),
+        ({"from": "2100-01-02T00:00"}, "later than"),
+        ({"device": "nobody"}, "nobody"),
+        ({"answerer": ""}, "no endpoint"),
+    ],
+)
+def test_a_query_that_can_t_be_asked_comes_back_with_the_reason(browser, said, sentence):
+    answer = browser.post("/jobs/query/", {"answerer": "flow/", "device": ""} | HOUR | said)
+    assert answer.status_code == 422
+    assert sentence.casefold() in answer.context["query"].problem.casefold()
+    assert answer.context["query"].values["from"] == (HOUR | said)["from"]
+    assert not BatchJob.objects.exists()
+
+
+def test_the_newest_jobs_come_first_a_page_at_a_time(browser, flow, monkeypatch):
+    monkeypatch.setattr("jobs.admin.batches.A_PAGE", 2)
+    ids = [order(flow, ["1,2"]).pk for _ in range(3)]
+    first = browser.get("/jobs/")
+    assert [one.job.pk for one in first.context["jobs"]] == [ids[2], ids[1]]
+    assert first.context["socket"]
+    older = browser.get(f"/jobs/?before={first.context['older']}")
+    assert [one.job.pk for one in older.context["jobs"]] == [ids[0]]
+    assert not older.context["socket"]
+    assert "There are no older jobs" in browser.get(f"/jobs/?before={ids[0]}").content.decode()
