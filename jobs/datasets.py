@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from inference.engine.definition import Definition
 from inference.engine.errors import InvalidInput
@@ -17,6 +16,9 @@ from inference.engine.manifest import sha256
 from inference.engine.signature import Row, Signature
 from jobs.algorithms import run
 from jobs.errors import DataInvalid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "data"
 _SHOWN = 5
@@ -80,6 +82,8 @@ def load(definition: Definition) -> Dataset:
     source = _source(definition)
     place = f"{definition.folder.name}/{FOLDER}/{source.file}"
     path = definition.folder / FOLDER / source.file
+    import pandas as pd  # only training needs it; it would take 45 MB of every web process
+
     try:
         data = path.read_bytes()
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -136,8 +140,10 @@ def _source(definition: Definition) -> Source:
     return source
 
 
-def _prepared(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _prepared(path: Path, table: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
     """The table that `prepare(table)` makes, and the code's sha256."""
+    import pandas as pd
+
     place = f"{path.parent.name}/{path.name}"
     try:
         code = path.read_bytes()
@@ -155,7 +161,7 @@ def _prepared(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return made, sha256(code)
 
 
-def _rows(signature: Signature, source: Source, table: pd.DataFrame, place: str) -> list[Row]:
+def _rows(signature: Signature, source: Source, table: "pd.DataFrame", place: str) -> list[Row]:
     columns = [source.columns.get(one.name, one.name) for one in signature.inputs]
     if missing := [name for name in (*columns, source.target) if name is not None and name not in table]:
         known = ", ".join(map(str, table.columns[:20]))
@@ -192,7 +198,7 @@ def _value(one: Input, cell: Any, missing: Sequence[str]) -> Any:
         return cell
 
 
-def _targets(signature: Signature, source: Source, table: pd.DataFrame, place: str) -> list[Target]:
+def _targets(signature: Signature, source: Source, table: "pd.DataFrame", place: str) -> list[Target]:
     if source.target is None:
         return []
     cells = table[source.target].tolist()
