@@ -6,6 +6,7 @@ statement that counts only while the run is held. Files that a later step needs 
 with the run's end.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ def fit(doing: Doing) -> None:
     number = next_number(run)
     doing.say(f"  to become {run.algorithm}-{number}")
     with workplace(doing.lease) as place:
-        (place / trainer.DATA).write_bytes(storage.get(run.data["file"]))
+        _fetch(run, place / trainer.DATA)
         made = doing.process("fit", place, number=number, sha256=run.data["sha256"], seed=run.data["seed"])
         files = store.read(place / trainer.VERSION, digest=made["digest"])
     manifest = manifests.read(files[manifests.NAME])
@@ -140,7 +141,7 @@ def judge(doing: Doing) -> None:
     rules = _rules(doing, definition).gate
     champion = champion_of(run)
     with workplace(doing.lease) as place:
-        (place / trainer.DATA).write_bytes(storage.get(run.data["file"]))
+        _fetch(run, place / trainer.DATA)
         _written(place / trainer.VERSION, candidate_files(run))
         if champion is not None:
             _written(place / trainer.CHAMPION, _files_of(champion))
@@ -283,6 +284,19 @@ def _check_code(doing: Doing, definition: Definition, prepared: Mapping[str, str
             f"is not what made {newest.tag}. Other code is another version: train it for git, with --version"
             f" {newest.major}.{newest.minor + 1}.0, and deploy that.",
         )
+
+
+def _fetch(run: TrainingRun, into: Path) -> None:
+    """Bring the frozen data here.
+
+    Raises:
+        DataInvalid: it is not kept any more.
+    """
+    try:
+        with storage.open(run.data["file"]) as source, into.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    except FileNotFoundError as error:
+        raise DataInvalid(run.data["file"], "the frozen data is not kept any more. Select data anew.") from error
 
 
 def _files_of(version: Version) -> Mapping[str, bytes]:
