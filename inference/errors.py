@@ -5,11 +5,12 @@ ForetellError
 ├── DeviceDisabled, InsufficientScope
 ├── UnknownEndpoint, UnknownVersion, NotFound
 ├── AuditUnavailable, StorageFull, Overloaded
+├── ArtifactUnreachable
 ├── ReleaseInvalid, VersionConflict, SignatureMismatch, EndpointRetired, AlreadyExists
 └── Internal
 """
 
-from inference.engine.errors import ForetellError
+from inference.engine.errors import ArtifactError, ForetellError
 
 
 class MissingToken(ForetellError):
@@ -136,6 +137,13 @@ class Overloaded(ForetellError):
     def __init__(self, retry_after_ms: int) -> None:
         self.retry_after_ms = retry_after_ms
         super().__init__(f"The server is busy. Ask again in {retry_after_ms} ms.")
+
+
+class ArtifactUnreachable(ArtifactError):
+    """The bucket that holds published versions can't be reached, or refuses us."""
+
+    code = "artifact_unreachable"
+    retryable = True
 
 
 class ReleaseInvalid(ForetellError):

@@ -21,6 +21,7 @@ SECRET_CHARACTERS = 50
 """What Django wants a secret key to have at least (`security.W009`)."""
 PLACEHOLDERS = ("change-me", "changeme", "change_me", "placeholder", "your-", "example", "django-insecure", "…")
 """What stands in values that were copied from a page and never filled in."""
+_KEPT = ("uploads", "artifacts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     csrf_trusted_origins: tuple[str, ...]
     home: Path
+    storage_url: str
     pulse_file: Path | None
     admin_password: str | None
     demo: bool
@@ -89,6 +91,7 @@ def load(variables: Mapping[str, str] | None = None) -> Environment:
         allowed_hosts=_list(env, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         csrf_trusted_origins=_list(env, "CSRF_TRUSTED_ORIGINS"),
         home=home.path,
+        storage_url=_storage_url(env),
         pulse_file=Path(said) if (said := env.str("PULSE_FILE", default="")) else None,
         admin_password=env.str("ADMIN_PASSWORD", default="") or None,
         demo=_boolean(env, "DEMO", default=True),
@@ -196,6 +199,65 @@ def _url(env: environ.Env, name: str, schemes: tuple[str, ...], default: str) ->
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} must have a host and a port number that can be read, or none.") from error
     return url
+
+
+def _storage_url(env: environ.Env) -> str:
+    """Where uploads and published versions are, if not in the state folder. It never holds a credential."""
+    url = _url(env, "STORAGE_URL", ("s3",), "")
+    if not url:
+        return url
+    said = urlsplit(url)
+    if "@" in said.netloc or not said.netloc:
+        raise ImproperlyConfigured(
+            "STORAGE_URL must be s3://BUCKET/PREFIX; credentials come as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    options = dict(parse_qsl(said.query))
+    if unknown := sorted(set(options) - {"endpoint_url", "region"}):
+        raise ImproperlyConfigured(f"STORAGE_URL may have ?endpoint_url= and &region=; it has {unknown[0][:40]!r}.")
+    if not options.get("endpoint_url", "https://").startswith(("http://", "https://")):
+        raise ImproperlyConfigured("STORAGE_URL must have an endpoint_url that starts with http:// or https://.")
+    if bool(env.str("AWS_ACCESS_KEY_ID", default="")) != bool(env.str("AWS_SECRET_ACCESS_KEY", default="")):
+        raise ImproperlyConfigured("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be given together, or neither.")
+    return url
+
+
+def storages(url: str, home: Path) -> dict[str, dict[str, object]]:
+    """Django's `STORAGES` entries for what Foretell keeps in files.
+
+    `uploads` is a folder of the state folder, or of the bucket. `artifacts` is there with a bucket only: without one,
+    published versions are in the state folder and nowhere else.
+
+    Args:
+        url: `s3://BUCKET/PREFIX?endpoint_url=…&region=…`, or nothing.
+    """
+    if not url:
+        options = {"location": home / "uploads", "base_url": None}
+        return {"uploads": {"BACKEND": "jobs.storage.FolderStorage", "OPTIONS": options}}
+    return {name: {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _bucket(url, name)} for name in _KEPT}
+
+
+def _bucket(url: str, folder: str) -> dict[str, object]:
+    from botocore.config import Config  # takes a while, and is needed with a bucket only
+
+    said = urlsplit(url)
+    options = dict(parse_qsl(said.query))
+    endpoint = options.get("endpoint_url")
+    return {
+        "bucket_name": said.netloc,
+        "location": f"{said.path.strip('/')}/{folder}".strip("/"),
+        "endpoint_url": endpoint,
+        "region_name": options.get("region"),
+        "max_memory_size": 8 * 1024 * 1024,
+        "client_config": Config(
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"max_attempts": 3, "mode": "standard"},
+            # Servers that only resemble S3 know neither names of buckets in host names nor the newer checksums.
+            s3={"addressing_style": "path" if endpoint else "auto"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    }
 
 
 def database(url: str) -> dict[str, object]:

@@ -9,10 +9,10 @@ from types import FrameType
 import structlog
 from django.conf import settings
 
+from inference import artifacts
 from inference.catalog import Catalog
 from inference.credentials import Credentials
 from inference.database import Database
-from inference.engine.store import FolderStore
 from inference.predictor import Predictor
 from inference.presence import Presence
 from inference.recorder import Recorder
@@ -37,7 +37,7 @@ class Runtime:
         self._database = Database(settings.DATABASE_URL)
         self._revision = Revision(self._database)
         recorder = Recorder(settings.DATABASE_URL, participants=(StreamPositions(),))
-        store = FolderStore(settings.STORE_DIR)
+        store = artifacts.store()
         self.sockets = OpenSockets()
         self.predictor = Predictor(
             catalog=Catalog(self._database, store, executor=self._executor, revision=self._revision),

@@ -12,7 +12,7 @@ from asgiref.sync import SyncToAsync
 
 from project.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
 
-_CORE = ("HOST", "PORT", "WEB_CONCURRENCY", "SECRET_KEY", "DEBUG")
+_CORE = ("HOST", "PORT", "WEB_CONCURRENCY", "SECRET_KEY", "DEBUG", "STORAGE_URL")
 _PEOPLE = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "ADMIN_PASSWORD", "DEMO")
 _KEPT_TABLES = (
     "django_migrations",

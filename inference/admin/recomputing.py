@@ -2,15 +2,14 @@
 
 import uuid
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from inference import artifacts
 from inference.admin.pages import said
 from inference.admin.views import PageView
 from inference.engine.errors import ForetellError
-from inference.engine.store import FolderStore
 from inference.selectors import prediction_get
 from inference.services import prediction_recompute
 
@@ -31,7 +30,7 @@ class RecomputeView(PageView):
             )
         else:
             try:
-                again = prediction_recompute(prediction=stored, in_store=FolderStore(settings.STORE_DIR))
+                again = prediction_recompute(prediction=stored, in_store=artifacts.store())
             except ForetellError as error:
                 messages.error(request, f"It could not be computed again. {error}")
             else:

@@ -97,10 +97,15 @@ class FolderStore:
         """
         files = read(folder)
         digest = manifests.digest_of(files[manifests.NAME])
+        self._keep(digest, files)
+        return digest
+
+    def _keep(self, digest: str, files: Mapping[str, bytes]) -> None:
+        """Put files that were found sound into the version's place, unless sound ones are there."""
         place = self._place(digest)
         if place.is_dir():
             if self._sound(place, digest):
-                return digest
+                return
             self._set_aside(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
@@ -118,7 +123,6 @@ class FolderStore:
             _sync_folder(place.parent)
         finally:
             shutil.rmtree(made, ignore_errors=True)
-        return digest
 
     def _place(self, digest: str) -> Path:
         algorithm, _, text = digest.partition(":")

@@ -14,6 +14,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from inference import artifacts
 from inference.engine.errors import ForetellError
 from inference.engine.store import FolderStore
 from inference.models import Endpoint, Scope
@@ -56,7 +57,7 @@ def command_actor(name: str) -> str:
 
 def store() -> FolderStore:
     """The store that serving reads."""
-    return FolderStore(settings.STORE_DIR)
+    return artifacts.store()
 
 
 def add_artifacts(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Objects in a folder: there whole or not at all."""
+"""Objects in a folder or a bucket: there whole or not at all."""
 
 import os
 import resource
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as known
-from django.core.exceptions import SuspiciousFileOperation
+from django.core.exceptions import SuspiciousOperation
 
-from jobs import storage
-from jobs.errors import StorageFull
+from jobs import files, storage
+from jobs.errors import StorageFull, StorageUnavailable
+from tests.bucket import CREDENTIAL, Bucket, S3Server
+from tests.jobs.files import tables
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def root(tmp_path: Path, settings: pytest.FixtureRequest) -> Path:
     return folder
 
 
-def files(root: Path) -> list[str]:
+def objects(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
@@ -39,7 +41,7 @@ def test_what_was_put_is_got_and_read_as_a_stream(root: Path, tmp_path: Path) ->
     assert storage.get("jobs/1/2/0") == b"xyz"
     with storage.open("incoming/a.csv") as source:
         assert [source.read(2), source.read(2), source.read(2)] == [b"ab", b"c", b""]
-    assert files(root) == ["incoming/a.csv", "jobs/1/2/0"]
+    assert objects(root) == ["incoming/a.csv", "jobs/1/2/0"]
 
 
 def test_nobody_else_can_read_it(root: Path) -> None:
@@ -54,7 +56,7 @@ def test_an_object_is_replaced(root: Path) -> None:
     storage.put("a", b"new")
 
     assert storage.get("a") == b"new"
-    assert files(root) == ["a"]
+    assert objects(root) == ["a"]
 
 
 def test_what_is_not_there_is_said_so(root: Path) -> None:
@@ -63,9 +65,9 @@ def test_what_is_not_there_is_said_so(root: Path) -> None:
 
 
 def test_a_name_leads_nowhere_else(root: Path) -> None:
-    with pytest.raises(SuspiciousFileOperation):
+    with pytest.raises(SuspiciousOperation):
         storage.put("../outside", b"x")
-    with pytest.raises(SuspiciousFileOperation):
+    with pytest.raises(SuspiciousOperation):
         storage.drop("jobs/../../outside")
 
 
@@ -77,7 +79,7 @@ def test_a_folder_goes_with_all_that_is_in_it_and_nothing_beside_it(root: Path) 
     storage.drop("jobs/1")
     storage.drop("other")
 
-    assert files(root) == ["jobs/11/0"]
+    assert objects(root) == ["jobs/11/0"]
     assert not (root / "jobs/1").exists()
     with pytest.raises(ValueError, match="Everything"):
         storage.drop("")
@@ -117,4 +119,79 @@ def test_a_write_that_breaks_off_leaves_what_was_there(root: Path) -> None:
         storage.put("a", b"x" * (1 << 20))
 
     assert storage.get("a") == b"old"
-    assert files(root) == ["a"]
+    assert objects(root) == ["a"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """A server for buckets."""
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch, settings: pytest.FixtureRequest) -> Bucket:
+    """A bucket that holds the uploads."""
+    for name, value in CREDENTIAL.items():
+        monkeypatch.setenv(name, value)
+    bucket = server.bucket()
+    settings.STORAGES = known.STORAGES | bucket.storages
+    return bucket
+
+
+def test_a_bucket_holds_objects_as_a_folder_does(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "came").write_bytes(b"abc" * 1000)
+
+    assert storage.put("jobs/1/2/0", b"old") == "jobs/1/2/0"
+    assert storage.put("jobs/1/2/0", b"xyz") == "jobs/1/2/0"
+    assert storage.put("incoming/a.csv", tmp_path / "came") == "incoming/a.csv"
+
+    assert storage.get("jobs/1/2/0") == b"xyz"
+    with storage.open("incoming/a.csv") as source:
+        assert [source.read(2), source.read(2)] == [b"ab", b"ca"]
+        assert source.seekable()
+    assert bucket.names == ["here/uploads/incoming/a.csv", "here/uploads/jobs/1/2/0"]
+    with pytest.raises(FileNotFoundError):
+        storage.get("jobs/2")
+    with pytest.raises(SuspiciousOperation):
+        storage.get("../artifacts/x")
+
+
+def test_a_folder_of_a_bucket_goes_with_all_that_is_in_it(bucket: Bucket) -> None:
+    for name in ("jobs/1/1/0", "jobs/1/1/1", "jobs/1/2/0", "jobs/11/0", "other"):
+        storage.put(name, b"x")
+
+    storage.drop("jobs/1")
+    storage.drop("jobs/1")
+    storage.drop("other")
+
+    assert bucket.names == ["here/uploads/jobs/11/0"]
+
+
+@pytest.mark.parametrize("format", files.FORMATS)
+def test_a_file_in_a_bucket_is_read_in_pieces(bucket: Bucket, tmp_path: Path, format: str) -> None:
+    path = tmp_path / "input"
+    path.write_bytes(tables.written(format, tables.SMALL.names, [tables.ROW] * 25))
+    header = files.inspect(path, format, tables.SMALL)
+    storage.put("incoming/a", path)
+
+    with storage.open("incoming/a") as source:
+        pieces = list(files.split(source, format, header, most_rows=10, most_bytes=9999))
+
+    assert [piece.rows for piece in pieces] == [10, 10, 5]
+    assert files.rows(pieces[2].data, format, header, tables.SMALL) == [tables.ROW] * 5
+
+
+def test_a_bucket_that_is_away_is_said_so_without_its_credential(
+    bucket: Bucket, settings: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = S3Server()
+    settings.STORAGES = known.STORAGES | away.bucket().storages
+    away.stop()
+
+    for ask in (storage.get, storage.drop, lambda name: storage.put(name, b"x")):
+        with pytest.raises(StorageUnavailable) as refused:
+            ask("jobs/1")
+        assert "secret" not in str(refused.value)
+    assert not any(secret in caplog.text for secret in CREDENTIAL.values())

@@ -181,3 +181,56 @@ def test_mail_is_printed_unless_a_server_is_given(given):
     assert [said[name] for name in names] == ["mail.example.com", 587, "ada", "p@ss", True]
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must start with smtp"):
         env.load(given | {"EMAIL_URL": "mail.example.com"})
+
+
+def test_without_a_bucket_everything_is_in_the_state_folder(given, tmp_path):
+    read = env.load(given)
+
+    assert env.storages(read.storage_url, read.home) == {
+        "uploads": {
+            "BACKEND": "jobs.storage.FolderStorage",
+            "OPTIONS": {"location": tmp_path / "home" / "uploads", "base_url": None},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "bucket", "location", "endpoint"),
+    [
+        ("s3://ours", "ours", "{}", None),
+        ("s3://ours/a/b/", "ours", "a/b/{}", None),
+        ("s3://ours/a?endpoint_url=https://s3.example:9000&region=eu-1", "ours", "a/{}", "https://s3.example:9000"),
+    ],
+)
+def test_a_bucket_holds_uploads_and_artifacts(given, url, bucket, location, endpoint):
+    read = env.load(given | {"STORAGE_URL": url})
+
+    found = env.storages(read.storage_url, read.home)
+
+    assert list(found) == ["uploads", "artifacts"]
+    for name, storage in found.items():
+        options = storage["OPTIONS"]
+        assert (options["bucket_name"], options["location"]) == (bucket, location.format(name))
+        assert options["endpoint_url"] == endpoint
+
+
+@pytest.mark.parametrize(
+    ("given_too", "expected"),
+    [
+        ({"STORAGE_URL": "https://s3.example/ours"}, "STORAGE_URL must start with s3://; it starts with 'https'."),
+        ({"STORAGE_URL": "s3://"}, "STORAGE_URL must be s3://BUCKET/PREFIX"),
+        ({"STORAGE_URL": "s3://key:hidden@ours"}, "credentials come as AWS_ACCESS_KEY_ID"),
+        (
+            {"STORAGE_URL": "s3://ours?secret=hidden"},
+            "STORAGE_URL may have ?endpoint_url= and &region=; it has 'secret'.",
+        ),
+        ({"STORAGE_URL": "s3://ours?endpoint_url=s3.example"}, "endpoint_url that starts with http:// or https://"),
+        ({"STORAGE_URL": "s3://ours", "AWS_ACCESS_KEY_ID": "hidden"}, "must be given together"),
+    ],
+)
+def test_a_bucket_that_can_not_be_used_is_refused(given, given_too, expected):
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.load(given | given_too)
+
+    assert expected in str(refused.value)
+    assert "hidden" not in str(refused.value)

@@ -16,6 +16,7 @@ NEVER_OVER_HTTP = {
     "artifact_corrupted",
     "artifact_unlisted",
     "artifact_unsafe",
+    "artifact_unreachable",
     "manifest_invalid",
     "manifest_mismatch",
     "definition_invalid",
