@@ -133,6 +133,14 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Live machine-learning predictions over REST.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Names for what several kinds of things have: a state is not the same of a batch job and of a run.
+    "ENUM_NAME_OVERRIDES": {
+        "BatchKindEnum": "jobs.models.BatchJob.Kind",
+        "BatchStateEnum": "jobs.models.BatchJob.State",
+        "RunStateEnum": "jobs.models.TrainingRun.State",
+        "RetrainingKindEnum": [("retraining", "retraining")],
+        "BatchScheduleKindEnum": [("batch", "batch")],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -173,7 +181,10 @@ STATIC_ROOT = FORETELL_HOME / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    **env.storages(ENVIRONMENT.storage_url, FORETELL_HOME),
+    "uploads": {
+        "BACKEND": "jobs.storage.FolderStorage",
+        "OPTIONS": {"location": FORETELL_HOME / "uploads", "base_url": None},
+    },
 }
 
 # https://docs.djangoproject.com/en/5.2/topics/http/file-uploads/

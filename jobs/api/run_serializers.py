@@ -47,7 +47,7 @@ class RunSerializer(serializers.Serializer):
     policy = serializers.ChoiceField(
         choices=TrainingRun.Policy.values, help_text="What happens to a version that passes the gate."
     )
-    state = serializers.ChoiceField(choices=TrainingRun.State.values)
+    state = serializers.ChoiceField(choices=TrainingRun.State.choices)
     step = serializers.ChoiceField(choices=TrainingRun.Step.values)
     reason = serializers.CharField(allow_blank=True)
     feedback_since = serializers.DateTimeField(allow_null=True)

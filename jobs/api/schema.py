@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from inference.api.schema import (
@@ -75,7 +76,7 @@ _BODY = (
 
 
 def _file_content() -> dict[str, Any]:
-    return {media_type: serializers.FileField for media_type in _FILES}
+    return {media_type: OpenApiTypes.BINARY for media_type in _FILES}
 
 
 def _action(name: str, summary: str, said: str, refusal: JobState) -> Any:
@@ -225,7 +226,7 @@ batch_download = operation(
     "All rows of a batch job, with what they came to, as a file",
     {
         (200, media_type): OpenApiResponse(
-            serializers.FileField, description="The input's columns, then the results', in the input's order."
+            OpenApiTypes.BINARY, description="The input's columns, then the results', in the input's order."
         )
         for media_type in _FILES
     }

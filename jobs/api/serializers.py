@@ -1,16 +1,10 @@
 """The shapes of requests and answers about batch jobs, for the OpenAPI document. The live path does without them."""
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from inference.api.serializers import OutputField, TimeField
 from jobs.models import BatchJob
 from jobs.query import MOST_ROWS
-
-
-@extend_schema_field({"type": "string", "format": "binary"})
-class FileField(serializers.Field):
-    """A file's bytes."""
 
 
 class SelectionSerializer(serializers.Serializer):
@@ -64,9 +58,9 @@ class JobSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     endpoint = serializers.CharField()
     version = serializers.CharField(help_text="The tag of the version that answers; fixed when the job was asked for.")
-    kind = serializers.ChoiceField(choices=BatchJob.Kind.values)
+    kind = serializers.ChoiceField(choices=BatchJob.Kind.choices)
     format = serializers.ChoiceField(choices=BatchJob.Format.values)
-    state = serializers.ChoiceField(choices=BatchJob.State.values)
+    state = serializers.ChoiceField(choices=BatchJob.State.choices)
     code = serializers.CharField(allow_null=True, help_text="Why it failed, or waits.")
     detail = serializers.CharField(allow_null=True)
     file = JobFileSerializer(allow_null=True)
