@@ -181,10 +181,7 @@ STATIC_ROOT = FORETELL_HOME / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    "uploads": {
-        "BACKEND": "jobs.storage.FolderStorage",
-        "OPTIONS": {"location": FORETELL_HOME / "uploads", "base_url": None},
-    },
+    **env.storages(ENVIRONMENT.storage_url, FORETELL_HOME),
 }
 
 # https://docs.djangoproject.com/en/5.2/topics/http/file-uploads/
