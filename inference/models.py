@@ -51,12 +51,11 @@ class Scope(models.TextChoices):
 
 
 class Source(models.IntegerChoices):
-    """The door a prediction came through."""
+    """The door a prediction came through. Batch jobs keep their answers by themselves; 4 was meant for them."""
 
     STREAM = 1
     REST = 2
     OIP = 3
-    BATCH = 4
     CONSOLE = 5
 
 

@@ -165,7 +165,7 @@ class PredictionSerializer(serializers.Serializer):
     output = OutputField(allow_null=True)
     error = serializers.CharField(allow_null=True, help_text="The code that says why there is no output.")
     warnings = serializers.ListField(child=serializers.CharField())
-    source = serializers.ChoiceField(choices=["stream", "rest", "oip", "batch", "console"])
+    source = serializers.ChoiceField(choices=["stream", "rest", "oip", "console"])
     device = serializers.CharField(allow_null=True)
     request_id = serializers.UUIDField(help_text="The request, or the stream session, it came in.")
     client_id = serializers.CharField(allow_null=True)
