@@ -23,7 +23,7 @@ from inference.services import control_log_write
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
-# Celery's pages would run any task by hand and be written into no log; schedules are made by jobs/services/schedules.py.
+# Celery's pages would run any task by hand and be written into no log; jobs/services/schedules.py makes schedules.
 for package in ("django_celery_beat", "django_celery_results"):
     for model in apps.get_app_config(package).get_models():
         if admin.site.is_registered(model):
