@@ -233,7 +233,7 @@ def storages(url: str, home: Path) -> dict[str, dict[str, object]]:
     if not url:
         options = {"location": home / "uploads", "base_url": None}
         return {"uploads": {"BACKEND": "jobs.storage.FolderStorage", "OPTIONS": options}}
-    return {name: {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _bucket(url, name)} for name in _KEPT}
+    return {name: {"BACKEND": "inference.bucket.BucketStorage", "OPTIONS": _bucket(url, name)} for name in _KEPT}
 
 
 def _bucket(url: str, folder: str) -> dict[str, object]:

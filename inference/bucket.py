@@ -1,0 +1,32 @@
+"""A bucket as a storage of Django's, for processes that fork and have threads."""
+
+import os
+import threading
+from typing import Any
+
+from storages.backends.s3 import S3Storage
+
+
+class BucketStorage(S3Storage):
+    """Objects in a bucket, over connections that no other process or thread uses.
+
+    A worker's main process looks after files too, and forks: a child that went on with its connections would read
+    answers that are its parent's.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._process = os.getpid()
+
+    @property
+    def connection(self) -> Any:
+        """This thread's connections."""
+        if self._process != os.getpid():
+            self._connections = threading.local()
+            self._process = os.getpid()
+        return super().connection
+
+    @property
+    def bucket(self) -> Any:
+        """The bucket, over this thread's connections."""
+        return self.connection.Bucket(self.bucket_name)
