@@ -41,7 +41,7 @@ def download(*, job: BatchJob, format: str) -> Download:
 def _pieces(job: BatchJob, format: str) -> Iterator[bytes]:
     signature = Signature.from_dict(job.version.manifest["signature"])
     header = files.Header(columns=tuple(job.columns))
-    writer = files.Writer(format, header, signature.output, signature)
+    writer = files.Writer(format, header, signature.output, signature, job.format)
     yield writer.head()
     for chunk in list(job.chunks.order_by("number")):
         cells = files.cells(storage.get(chunk.file), job.format, header)

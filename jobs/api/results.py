@@ -128,7 +128,7 @@ def _readable(caller: Caller, id: str) -> BatchJob:
 
 async def _pieces(request: Request, whole: _Whole, format: str) -> AsyncGenerator[bytes, None]:
     """The file, chunk by chunk: one chunk's input and results are held at a time, and one slice of text."""
-    writer = Writer(format, whole.header, whole.signature.output, whole.signature)
+    writer = Writer(format, whole.header, whole.signature.output, whole.signature, whole.job.format)
     yield await in_thread(writer.head)
     for chunk in whole.chunks:
         results = await ask(request, chunk_results, chunk=chunk)
