@@ -6,11 +6,11 @@ Every part may be interrupted, and done again at any time and in several places 
 import datetime
 import uuid
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import structlog
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from inference import ids
@@ -85,23 +85,26 @@ def _orphans(before: datetime.datetime) -> int:
 
 def _uploads() -> Iterator[str]:
     """Uploads that are no job's."""
-    for name in _old_objects(INCOMING, timezone.now() - ORPHAN_AGE):
-        if not BatchJob.objects.filter(file=name).exists():
-            yield name
+    names = list(_old_objects(INCOMING, timezone.now() - ORPHAN_AGE))
+    known = set(BatchJob.objects.filter(file__in=names).values_list("file", flat=True))
+    yield from (name for name in names if name not in known)
 
 
 def _folders_of_jobs() -> Iterator[str]:
     """Folders of jobs that are not there, or whose results were removed meanwhile."""
-    for id_ in _old_folders(JOBS):
-        if not BatchJob.objects.filter(pk=id_, expired_at=None).exists():
-            yield f"{JOBS}/{id_}"
+    yield from _unknown(JOBS, BatchJob.objects.filter(expired_at=None))
 
 
 def _folders_of_runs() -> Iterator[str]:
     """What runs put aside between two steps, once they are over or not there."""
-    for id_ in _old_folders(RUNS):
-        if not TrainingRun.objects.filter(pk=id_, state__in=_OPEN_RUNS).exists():
-            yield f"{RUNS}/{id_}"
+    yield from _unknown(RUNS, TrainingRun.objects.filter(state__in=_OPEN_RUNS))
+
+
+def _unknown(folder: str, rows: QuerySet[Any]) -> Iterator[str]:
+    """Old enough folders in a folder that have the id of none of the rows."""
+    found = list(_old_folders(folder))
+    known = set(rows.filter(pk__in=found).values_list("pk", flat=True))
+    yield from (f"{folder}/{id_}" for id_ in found if id_ not in known)
 
 
 def _data(before: datetime.datetime) -> Iterator[str]:
