@@ -1,17 +1,20 @@
 """Replays: a query job from the stored predictions to its report, by the very functions that workers run."""
 
+import datetime
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db.models import F
+from django.db.models.functions import Now
 
 from inference import ids
 from inference.engine.store import FolderStore
 from inference.models import Device, Endpoint, Feedback, Prediction, Version
 from inference.services import release_deploy
 from jobs import batch, replay
+from jobs.errors import LeaseLost
 from jobs.leases import MOST_ATTEMPTS
 from jobs.models import BatchJob, Chunk, Result
 from jobs.query import Selection
@@ -172,11 +175,30 @@ def test_a_report_that_a_retry_overtook_does_not_count(flow: Endpoint, monkeypat
     assert lease is not None
     BatchJob.objects.filter(pk=job.pk).update(state=BatchJob.State.RUNNING)
 
-    with pytest.raises(replay.LeaseLost):
+    with pytest.raises(LeaseLost):
         replay.report(lease)
 
     job.refresh_from_db()
     assert (job.state, job.report) == ("running", None)
+
+
+def test_a_report_whose_worker_died_is_made_by_another_one(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(flow, ROWS[:10])
+    job = asked(flow)
+    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    done(job)
+    monkeypatch.undo()
+    dead = replay.claim_unreported()
+    assert dead is not None
+    assert replay.claim_unreported() is None
+    BatchJob.objects.filter(pk=job.pk).update(leased_until=Now() - datetime.timedelta(seconds=1))
+
+    done(job)
+
+    assert job.report["rows"] == 10
+    # It was only stopped, and wakes up.
+    with pytest.raises(LeaseLost):
+        replay.report(dead)
 
 
 def test_a_report_that_ends_its_workers_is_given_up(flow: Endpoint) -> None:
