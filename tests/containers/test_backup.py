@@ -64,12 +64,15 @@ def test_a_restored_copy_is_the_same_foretell(stacks, tmp_path):
         "deploy", "--endpoint", ENDPOINT, "--version", "gradient_boosting-1.0.0", "--reason", "before the dump"
     )
 
-    # While it runs, and in the documented order: the database, then the store.
-    dump, store = tmp_path / "foretell.dump", tmp_path / "store.tar"
+    (first.home / "uploads").mkdir(exist_ok=True)
+    (first.home / "uploads" / "rows.csv").write_text("of a batch job")
+
+    # While it runs, and in the documented order: the database, then the files.
+    dump, files = tmp_path / "foretell.dump", tmp_path / "files.tar"
     options = [word for word in documented("pg_dump") if word != "foretell"]
     with dump.open("wb") as file:
         subprocess.run([postgres_program("pg_dump"), *options, "--dbname", first.postgres.url], stdout=file, check=True)
-    subprocess.run(["tar", "-C", str(first.home), "-cf", str(store), "store"], check=True)
+    subprocess.run(["tar", "-C", str(first.home), "-cf", str(files), "store", "uploads"], check=True)
     first.web_stop()
     expected = counts(first)
 
@@ -79,7 +82,8 @@ def test_a_restored_copy_is_the_same_foretell(stacks, tmp_path):
     second.valkey.start()
     options = [word for word in documented("pg_restore") if not word.startswith("--dbname")]
     subprocess.run([postgres_program("pg_restore"), *options, "--dbname", second.postgres.url, str(dump)], check=True)
-    subprocess.run(["tar", "-C", str(second.home), "-xf", str(store)], check=True)
+    subprocess.run(["tar", "-C", str(second.home), "-xf", str(files)], check=True)
+    assert (second.home / "uploads" / "rows.csv").read_text() == "of a batch job"
     assert counts(second) == expected
     assert "No migrations to apply" in second.manage("release")
     assert second.champion() == "gradient_boosting-1.0.0"
