@@ -11,7 +11,7 @@ from inference.engine.store import FolderStore
 from inference.models import Endpoint, Prediction, Source
 from inference.services import release_deploy
 from project.console import live
-from streaming.routing import router
+from project.routing import router
 from tests.inference import tiny
 
 
