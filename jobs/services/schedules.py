@@ -13,6 +13,7 @@ from inference.services import control_log_write
 from jobs import schedules, slots
 from jobs.errors import BadSchedule
 from jobs.query import MOST_ROWS
+from jobs.schedule import SCHEDULE
 from jobs.schedules import TASK, BatchPlan, Kept, Plan, RetrainingPlan, Schedule, schedule_get
 
 LEAST_RETRAINING_MINUTES = 5
@@ -42,7 +43,7 @@ def schedule_create(
     _check_name(name)
     _check_plan(endpoint, plan)
     when = _checked_times(crontab, zone, plan)
-    if PeriodicTask.objects.filter(name=name).exists():
+    if _is_beats(name) or PeriodicTask.objects.filter(name=name).exists():
         raise AlreadyExists(f"Schedule {name!r}", "Choose another name, or change that one.")
     said = Kept(schedule=name, endpoint=endpoint.slug, plan=plan, since=_now(), created_by=actor)
     row = PeriodicTask(name=name, task=TASK, enabled=enabled, crontab=_row_of(when), expire_seconds=_EXPIRES_S)
@@ -121,6 +122,11 @@ def _check_name(name: str) -> None:
         SLUG(name)
     except ValidationError as error:
         raise BadSchedule(f"A schedule's name: {error.messages[0]} It is {name[:40]!r}.") from None
+
+
+def _is_beats(name: str) -> bool:
+    """Whether beat writes a schedule of its own under that name, in place of what is there."""
+    return name in SCHEDULE or name.startswith("celery.")
 
 
 def _check_plan(endpoint: Endpoint, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import PeriodicTask
 
 from inference.errors import AlreadyExists, EndpointRetired, NotFound, UnknownVersion
 from inference.models import ControlLog, Deployment, Device, Endpoint
@@ -95,13 +95,10 @@ def test_a_retraining_starts_every_five_minutes_at_most(flow: Endpoint) -> None:
     assert made(flow, DAY, "* * * * *", name="often").kind == "batch"
 
 
-def test_a_name_is_taken_also_by_beats_own_schedules(flow: Endpoint) -> None:
+def test_a_name_is_taken_once_and_those_that_beat_writes_are_taken_from_the_start(flow: Endpoint) -> None:
     made(flow)
-    PeriodicTask.objects.create(
-        name="partitions", task="jobs.partitions_maintain", crontab=CrontabSchedule.objects.get()
-    )
 
-    for name in ("nightly", "partitions"):
+    for name in ("nightly", "partitions", "celery.backend_cleanup"):
         with pytest.raises(AlreadyExists):
             made(flow, name=name)
     assert [one.name for one in schedule_list()] == ["nightly"]
