@@ -38,6 +38,13 @@ ACTIONS: dict[str, tuple[Callable[..., BatchJob], str]] = {
 """What may be done with a job: by which service, and what is said then."""
 
 
+QUESTIONS = {
+    "cancel": "Cancel this job? It can't go on afterwards. The results so far stay.",
+    "retry": "Try the failed rows again? What they came to is replaced.",
+}
+"""What is asked before something is done."""
+
+
 class JobView(JobsPage):
     """One batch job."""
 
@@ -86,6 +93,9 @@ class ActView(JobsPage):
         job = job_get(id)
         if not may_run(request, RUN_BATCH, job.endpoint):
             raise PermissionDenied(ELSES)
+        back = reverse("jobs:job", args=[job.pk])
+        if page := self.asked_first(QUESTIONS.get(action, ""), title="Are you sure?", back=back):
+            return page
         act, said = ACTIONS[action]
         try:
             act(job=job, actor=request.user.get_username())
@@ -93,7 +103,7 @@ class ActView(JobsPage):
             messages.warning(request, str(error))
         else:
             messages.success(request, said)
-        return HttpResponseRedirect(reverse("jobs:job", args=[job.pk]))
+        return HttpResponseRedirect(back)
 
 
 class DownloadView(JobsPage):
@@ -132,15 +142,14 @@ def _actions(job: BatchJob, progress: Progress) -> list[tuple[str, str, str, boo
     """What may be done now: its name, what the button says, what is asked first, and whether it is for good."""
     may = []
     if job.state in _OPEN:
-        may.append(("pause", "Pause", "", False))
+        may.append(("pause", "Pause", False))
     if job.state == State.PAUSED:
-        may.append(("resume", "Go on", "", False))
+        may.append(("resume", "Go on", False))
     if job.state in (*_OPEN, State.PAUSED):
-        may.append(("cancel", "Cancel", "Cancel this job? It can't go on afterwards. The results so far stay.", True))
+        may.append(("cancel", "Cancel", True))
     if job.state in (State.DONE, State.FAILED) and not job.expired_at and (progress.errors or job.code):
-        again = "Try the failed rows again? What they came to is replaced."
-        may.append(("retry", "Try failed rows again", again, False))
-    return may
+        may.append(("retry", "Try failed rows again", False))
+    return [(action, said, QUESTIONS.get(action, ""), for_good) for action, said, for_good in may]
 
 
 def _facts(job: BatchJob) -> list[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from inference.permissions import may_act_on
 from jobs.models import BatchJob, TrainingRun
 
 SOCKET = "/ws/v1/jobs"
+SURE = "sure"
 ELSES = "This endpoint belongs to somebody else. Ask its owner."
 
 
@@ -25,6 +26,16 @@ class JobsPage(PageView):
         """A page that follows what happens over a socket, if it names one: the query of its address."""
         address = f"{SOCKET}?{socket}" if socket else ""
         return self.page(f"jobs/{template}", title=title, status=status, socket=address, **context)
+
+    def asked_first(self, question: str, *, title: str, back: str) -> TemplateResponse | None:
+        """The page that asks whether somebody is sure, with all they sent; None once they are.
+
+        The pages' script asks by itself, which is sooner; this is for whoever is faster than the script, or has none.
+        """
+        if not question or self.request.POST.get(SURE):
+            return None
+        sent = [(name, value) for name, value in self.request.POST.items() if name != "csrfmiddlewaretoken"]
+        return self.show("confirm.html", title=title, question=question, back=back, sent=sent)
 
 
 def job_get(id: uuid.UUID) -> BatchJob:

@@ -63,6 +63,7 @@ class RunView(JobsPage):
             may_decide=mine and run.state == State.WAITING and may_deploy(request.user, run.endpoint),
             may_cancel=mine and run.state in (State.QUEUED, State.RUNNING),
             live=_live(run),
+            questions=_questions(run),
             problem=problem,
             reason=request.POST.get("reason", ""),
         )
@@ -90,6 +91,9 @@ class DecideView(RunView):
         reason = request.POST.get("reason", "").strip()
         if len(reason) > MAX_REASON or (action != "cancel" and not reason):
             return self.shown(run, f"Say why, in 1 to {MAX_REASON} characters: it stays with the run.", 422)
+        back = reverse("jobs:run", args=[run.pk])
+        if page := self.asked_first(_questions(run).get(action, ""), title="Are you sure?", back=back):
+            return page
         decide, said = DECISIONS[action]
         seen = {"replacing": request.POST.get("replacing", "")} if action == "approve" else {}
         try:
@@ -98,7 +102,16 @@ class DecideView(RunView):
             messages.warning(request, str(error))
         else:
             messages.success(request, said)
-        return HttpResponseRedirect(reverse("jobs:run", args=[run.pk]))
+        return HttpResponseRedirect(back)
+
+
+def _questions(run: TrainingRun) -> dict[str, str]:
+    """What is asked before something is decided."""
+    tag = run.candidate.tag if run.candidate else "it"
+    return {
+        "approve": f"Let {tag} take over from {_live(run)}? Every process follows within 2 seconds.",
+        "cancel": "Cancel this run? What it has done so far is thrown away.",
+    }
 
 
 def _live(run: TrainingRun) -> str:

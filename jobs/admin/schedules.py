@@ -162,6 +162,9 @@ class ScheduleActView(JobsPage):
         schedule = schedule_get(name=name)
         if not _mine(request.user, schedule):
             raise PermissionDenied(ELSES)
+        question = f"Delete {schedule.name}? What it started stays." if action == "delete" else ""
+        if page := self.asked_first(question, title="Are you sure?", back=reverse("jobs:schedules")):
+            return page
         act, said = ACTIONS[action]
         try:
             act(schedule, request.user.get_username())

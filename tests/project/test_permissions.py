@@ -365,8 +365,8 @@ def test_work_of_an_endpoint_of_somebody_else_is_left_to_who_may_act_on_all(clie
     flow.save()
     client.force_login(person(letter))
     BatchJob.objects.update(state="running")
-    said = {"reason": "better", "replacing": "none"}
-    assert client.post(f"/jobs/{rows['job'].pk}/cancel/").status_code == status
+    said = {"reason": "better", "sure": "yes"}
+    assert client.post(f"/jobs/{rows['job'].pk}/cancel/", said).status_code == status
     assert client.post(f"/trainings/{rows['run'].pk}/reject/", said).status_code == status
     assert client.post("/schedules/nightly/disable/").status_code == status
     assert (BatchJob.objects.get().state == "cancelled") is (status == 302)

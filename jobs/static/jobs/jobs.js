@@ -122,7 +122,7 @@
 
     document.addEventListener("submit", (event) => {
         const button = event.submitter;
-        if (!button?.dataset.confirm || button.dataset.confirmed) return;
+        if (!button?.dataset.confirm || event.target.elements.sure) return;
         event.preventDefault();
         const dialog = document.getElementById("jobs-confirm");
         dialog.querySelector("p").textContent = button.dataset.confirm;
@@ -131,7 +131,9 @@
         yes.className = button.className;
         dialog.onclose = () => {
             if (dialog.returnValue !== "yes") return;
-            button.dataset.confirmed = "yes";
+            const sure = document.createElement("input");
+            Object.assign(sure, { type: "hidden", name: "sure", value: "yes" });
+            button.form.append(sure);
             button.form.requestSubmit(button);
         };
         dialog.returnValue = "";

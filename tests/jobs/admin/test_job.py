@@ -84,7 +84,7 @@ def test_a_job_is_paused_gone_on_with_and_cancelled(browser, flow):
         ("resume", "queued", ["pause", "cancel"]),
         ("cancel", "cancelled", []),
     ):
-        answer = browser.post(f"/jobs/{job.pk}/{action}/", follow=True)
+        answer = browser.post(f"/jobs/{job.pk}/{action}/", {"sure": "yes"}, follow=True)
         job.refresh_from_db()
         assert job.state == state
         assert [one[0] for one in answer.context["actions"]] == offered
@@ -100,7 +100,10 @@ def test_what_a_job_s_state_does_not_allow_is_said_and_not_done(browser, job):
 
 def test_failed_rows_are_tried_again(browser, job):
     assert [one[0] for one in browser.get(f"/jobs/{job.pk}/").context["actions"]] == ["retry"]
-    browser.post(f"/jobs/{job.pk}/retry/")
+    assert "Try the failed rows again?" in browser.post(f"/jobs/{job.pk}/retry/").content.decode()
+    job.refresh_from_db()
+    assert job.state == "done"
+    browser.post(f"/jobs/{job.pk}/retry/", {"sure": "yes"})
     job.refresh_from_db()
     assert job.state == "running"
     assert job.chunks.filter(state="waiting").count() == 3

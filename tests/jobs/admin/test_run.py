@@ -123,14 +123,21 @@ def test_a_run_without_a_report_is_shown_as_far_as_it_is(browser, flow):
 
 
 def test_an_approved_version_goes_live_and_the_reason_stays(browser, run):
-    browser.post(f"/trainings/{run.pk}/approve/", {"reason": "Better.", "replacing": "line-1.0.0"})
+    said = {"reason": "Better.", "replacing": "line-1.0.0"}
+    asked = browser.post(f"/trainings/{run.pk}/approve/", said)
+    assert "Let line-1.0.1 take over from line-1.0.0?" in asked.content.decode()
+    assert asked.context["sent"] == list(said.items())
+    assert live(run) == "line-1.0.0"
+    browser.post(f"/trainings/{run.pk}/approve/", said | {"sure": "yes"})
     run.refresh_from_db()
     assert (run.state, run.decided_by, live(run)) == ("deployed", "root", "line-1.0.1")
     assert "Better." in browser.get(f"/trainings/{run.pk}/").content.decode()
 
 
 def test_what_would_replace_another_version_than_was_seen_is_not_done(browser, run):
-    answer = browser.post(f"/trainings/{run.pk}/approve/", {"reason": "Better.", "replacing": "line-0.9.0"})
+    answer = browser.post(
+        f"/trainings/{run.pk}/approve/", {"reason": "Better.", "replacing": "line-0.9.0", "sure": "yes"}
+    )
     [message] = get_messages(answer.wsgi_request)
     assert "line-1.0.0" in str(message)
     assert live(run) == "line-1.0.0"
@@ -152,7 +159,7 @@ def test_a_rejected_version_stays_published_and_does_not_go_live(browser, run):
 
 def test_a_run_is_cancelled(browser, run):
     TrainingRun.objects.update(state="running", step="fit")
-    browser.post(f"/trainings/{run.pk}/cancel/")
+    browser.post(f"/trainings/{run.pk}/cancel/", {"sure": "yes"})
     run.refresh_from_db()
     assert run.state == "cancelled"
     assert [how for _, how in browser.get(f"/trainings/{run.pk}/").context["steps"]] == [

@@ -74,6 +74,8 @@ def test_a_schedule_is_switched_off_and_on_and_deleted(browser, nightly):
     browser.post("/schedules/nightly/enable/")
     assert PeriodicTask.objects.get(name="nightly").enabled
     browser.post("/schedules/nightly/delete/")
+    assert len(schedule_list()) == 1
+    browser.post("/schedules/nightly/delete/", {"sure": "yes"})
     assert schedule_list() == []
     assert browser.get("/schedules/nightly/").status_code == 404
     assert browser.post("/schedules/nightly/explode/").status_code == 404
