@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from jobs import chunks, reading, replay
+from jobs import chunks, reading, replay, workplace
 from jobs.leases import MOST_ATTEMPTS, POISON, claimable, end_stopped
 from jobs.models import BatchJob, Chunk, TrainingRun, Worker
 from jobs.wakeups import BATCH, TRAINING, wake
@@ -35,6 +35,7 @@ def sweep() -> None:
     reading.give_up()
     replay.give_up()
     _give_up_runs()
+    workplace.tidy()
     _finish_jobs()
     _wake(BATCH, "batch", _takeable_batch())
     _wake(TRAINING, "training", _takeable_runs())

@@ -85,6 +85,15 @@ def test_it_goes_live_with_the_end_of_its_run(promoted: Promoted) -> None:
     )
 
 
+@pytest.mark.parametrize(("policy", "state"), [("approve", "waiting"), ("register", "registered")])
+def test_by_policy_it_waits_or_is_only_published(promoted: Promoted, policy: str, state: str) -> None:
+    type(promoted.run).objects.update(policy=policy)
+    run = promoted.promote()
+
+    assert (run.state, run.deployment, run.leased_until) == (state, None, None)
+    assert promoted.live().version == promoted.first
+
+
 def test_a_schedule_deploys_in_its_own_name(promoted: Promoted) -> None:
     promoted.run.created_by = "schedule:nightly"
     promoted.run.save()

@@ -119,18 +119,6 @@ def test_what_the_gate_refuses_is_published_nowhere(boiler: Any) -> None:
     assert Deployment.objects.get().version.tag == "plain-1.0.0"
 
 
-@pytest.mark.parametrize(("policy", "state"), [("approve", "waiting"), ("register", "registered")])
-def test_by_policy_a_version_waits_or_is_only_published(boiler: Any, policy: str, state: str) -> None:
-    from inference.models import Deployment
-
-    boiler.promotion = policy
-    boiler.save()
-    run = tried(boiler)
-
-    assert (run.state, run.candidate.tag) == (state, "plain-1.0.1"), log(run)
-    assert Deployment.objects.get().version.tag == "plain-1.0.0"
-
-
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
