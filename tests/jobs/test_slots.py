@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from celery.schedules import crontab
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs import slots
@@ -55,6 +55,8 @@ def fields(draw: st.DrawFn) -> str:
 DAYS = ["2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-04-05", "2026-10-04", "2018-11-04", "2026-11-22"]
 
 
+# A scan of four days takes its time on a busy machine.
+@settings(deadline=None)
 @given(text=fields(), zone=st.sampled_from(ZONES), day=st.sampled_from(DAYS), minute=st.integers(0, 2879))
 @example(text="30 2 * * *", zone="Europe/Berlin", day="2026-03-29", minute=1440 + 90)
 @example(text="0,10,35 2 * * *", zone="Australia/Lord_Howe", day="2026-10-04", minute=1440 + 2 * 60 + 36)
