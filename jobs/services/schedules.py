@@ -76,7 +76,9 @@ def schedule_change(
         raise BadSchedule(f"Schedule {row.name!r} is of the kind {before.kind}, which stays. Make another one.")
     if plan is not None:
         _check_plan(schedules.endpoint_of(said), plan)
-    when = _checked_times(crontab or before.crontab, zone or before.zone, said.plan)
+    when = _checked_times(
+        before.crontab if crontab is None else crontab, before.zone if zone is None else zone, said.plan
+    )
     begins = when != schedules.crontab_of(row) or (enabled is True and not row.enabled)
     row.crontab = _row_of(when)
     row.enabled = row.enabled if enabled is None else enabled

@@ -181,6 +181,7 @@ def test_a_changed_schedule_is_checked_like_a_new_one(flow: Endpoint) -> None:
 
     for change in (
         {"crontab": "* * * * *"},
+        {"crontab": ""},
         {"zone": "Nowhere"},
         {"plan": DAY},
         {"plan": RetrainingPlan(algorithm="x")},
