@@ -45,16 +45,16 @@ def answers(model: LoadedModel, rows: Sequence[Row | Refusal], *, check: Callabl
     """
     places = [place for place, row in enumerate(rows) if type(row) is not Refusal]
     answered: list[Answer] = list(rows)  # type: ignore[arg-type]
-    failed = 0
+    first: list[Exception] = []
     for start in range(0, len(places), SLICE):
         check()
         part = places[start : start + SLICE]
-        said = _by_halves(model, [rows[place] for place in part])  # type: ignore[misc]
-        failed += sum(type(one) is Refusal for one in said)
+        said = _by_halves(model, [rows[place] for place in part], first)  # type: ignore[misc]
         for place, one in zip(part, said, strict=True):
             answered[place] = one
-    if failed:
-        logger.warning("the model could not answer some rows", version=model.tag, rows=len(rows), failed=failed)
+    if first:
+        # One stands for all: a file of bad rows must not fill the log.
+        logger.warning("the model could not answer some rows", version=model.tag, exc_info=first[0])
     return answered
 
 
@@ -68,27 +68,34 @@ def outcome(job: UUID, first_row: int, answered: Sequence[Answer]) -> Outcome:
     lines = []
     head = f"{job}\t"
     for row, one in enumerate(answered, first_row):
-        if type(one) is str:
-            lines.append(f"{head}{row}\t{_escaped(one) if _ESCAPE in one else one}{_OK}")
-        else:
+        if type(one) is not str:
             errors[one.code] += 1
             lines.append(f"{head}{row}\t\\N\t{_escaped(one.code)}\t{_escaped(one.detail[:_DETAIL_CHARACTERS])}\n")
+        elif _ESCAPE in one:
+            lines.append(f"{head}{row}\t{_escaped(one)}{_OK}")
+        else:
+            lines.append(f"{head}{row}\t{one}{_OK}")
     return Outcome("".join(lines), len(answered) - errors.total(), dict(errors))
 
 
-def _by_halves(model: LoadedModel, rows: Sequence[Row]) -> list[Answer]:
-    """The answers to one slice. Where the model raises, it is asked again by halves until the row stands alone."""
+def _by_halves(model: LoadedModel, rows: Sequence[Row], first: list[Exception]) -> list[Answer]:
+    """The answers to one slice. Where the model raises, it is asked again by halves until the row stands alone.
+
+    Args:
+        first: gets the first error that a single row led to, if it is empty.
+    """
     try:
-        # Past `LoadedModel.predict`, which logs each failure: a file of bad rows would fill the log.
+        # Past `LoadedModel.predict`, which would log each of the tries.
         return list(encode(model.signature.output, model.runtime.scores(model.signature.columns(rows))))
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a model raises; it is told with the row and counted in the log
+    except Exception as error:  # noqa: BLE001 - whatever a model raises
         if len(rows) == 1:
-            logger.debug("the model raised", version=model.tag, reason=repr(error))
+            if not first:
+                first.append(error)
             return [Refusal(_ERROR, f"{model.tag} could not answer this row. Another version may.")]
     half = len(rows) // 2
-    return [*_by_halves(model, rows[:half]), *_by_halves(model, rows[half:])]
+    return [*_by_halves(model, rows[:half], first), *_by_halves(model, rows[half:], first)]
 
 
 def _escaped(text: str) -> str:

@@ -104,9 +104,9 @@ def _poison_one(given_up: QuerySet[Chunk]) -> bool:
             said = _POISONED.format(chunk.attempts)
             cursor.execute(_POISON_RESULTS, [chunk.job_id, POISON, said, chunk.first_row, last])
         chunk.state, chunk.ok, chunk.errors = Chunk.State.POISON, 0, {POISON: chunk.rows}
-        # A holder that was only stopped, and wakes up, finds another token.
-        chunk.token, chunk.leased_until, chunk.finished_at = chunk.token + 1, None, Now()
-        chunk.save(update_fields=["state", "ok", "errors", "token", "leased_until", "finished_at"])
+        # A holder that was only stopped, and wakes up, finds no lease.
+        chunk.leased_until, chunk.finished_at = None, Now()
+        chunk.save(update_fields=["state", "ok", "errors", "leased_until", "finished_at"])
     logger.warning("a chunk was given up", job=str(chunk.job_id), first_row=chunk.first_row, rows=chunk.rows)
     job_finish(chunk.job_id)
     return True
