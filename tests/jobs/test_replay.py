@@ -1,10 +1,14 @@
 """Replays: a query job from the stored predictions to its report, by the very functions that workers run."""
 
+import csv
 import datetime
+import io
 import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pyarrow.parquet as pq
 import pytest
 from django.db.models import F
 from django.db.models.functions import Now
@@ -14,6 +18,7 @@ from inference.engine.store import FolderStore
 from inference.models import Device, Endpoint, Feedback, Prediction, Version
 from inference.services import release_deploy
 from jobs import batch, replay
+from jobs.downloads import download
 from jobs.errors import LeaseLost
 from jobs.leases import MOST_ATTEMPTS
 from jobs.models import BatchJob, Chunk, Result
@@ -128,6 +133,29 @@ def test_rows_that_lack_an_input_of_the_version_end_as_errors(flow: Endpoint, tm
     assert job.state == "done"
     assert set(Result.objects.filter(job=job.pk).values_list("error", flat=True)) == {"missing_feature"}
     assert (job.report["rows"], job.report["compared"], job.report["only_then"]) == (10, 0, 10)
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson", "parquet"])
+def test_downloads_hold_what_was_answered_then_beside_what_is_now(flow: Endpoint, steep: Version, format: str) -> None:
+    pump = Device.objects.create(name="pump-7")
+    first, second = store(flow, [[1, 3], [2, 4]], device=pump)
+    Prediction.objects.filter(pk=second.pk).update(output=None, error="model_error")
+    job = done(asked(flow, steep))
+
+    data = b"".join(download(job=job, format=format).pieces)
+
+    rows = pq.read_table(io.BytesIO(data)).to_pylist() if format == "parquet" else None
+    if format == "csv":
+        rows = [
+            {name: cell or None for name, cell in row.items()} for row in csv.DictReader(io.StringIO(data.decode()))
+        ]
+    rows = rows or [msgspec.json.decode(line) for line in data.splitlines()]
+    assert [row["then_id"] for row in rows] == [str(first.pk), str(second.pk)]
+    assert [(row["then_device"], row["then_version"]) for row in rows] == [("pump-7", "line-1.0.0")] * 2
+    assert [row["then_error"] for row in rows] == [None, "model_error"]
+    assert [row["then_value"] and float(row["then_value"]) for row in rows] == [4.0, None]
+    now = [row["output"]["value"] if format == "ndjson" else row["value"] for row in rows]
+    assert [float(value) for value in now] == [6.0, 9.0]
 
 
 def test_nothing_selected_is_a_failed_job(flow: Endpoint) -> None:
