@@ -60,8 +60,10 @@ def chunk_results(*, chunk: Chunk) -> list[files.Result]:
     results = [_NOT_DONE] * chunk.rows
     with connection.cursor() as cursor:
         cursor.execute(_RESULTS, [chunk.job_id, chunk.first_row, chunk.first_row + chunk.rows - 1])
-        for row, *came in cursor.fetchall():
-            results[row - chunk.first_row] = tuple(came)
+        # Some at a time: each call keeps the interpreter from all other threads.
+        while some := cursor.fetchmany(SLICE):
+            for row, *came in some:
+                results[row - chunk.first_row] = tuple(came)
     # Asked afterwards, so that a row that was deleted is never told as one that is not done.
     if BatchJob.objects.filter(pk=chunk.job_id, expired_at__isnull=False).exists():
         raise JobState("read", "expired", ("done",))

@@ -1,5 +1,7 @@
 """What a batch job came to, over REST: pages of results, the whole as a file, and a query's replay report."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,8 @@ from jobs.models import BatchJob, Chunk, Result
 from jobs.selectors import MOST_RESULTS, batch_results
 
 PAGE = 100
+LONGEST_REST_S = 0.02
+"""After each slice a download rests for as long as the slice took, but not longer: live predictions come first."""
 _OVER = (BatchJob.State.DONE, BatchJob.State.FAILED, BatchJob.State.CANCELLED)
 
 
@@ -135,6 +139,7 @@ async def _pieces(request: Request, whole: _Whole, format: str) -> AsyncGenerato
         data = await in_thread(storage.get, chunk.file)
         cells = await in_thread(files.cells, data, whole.job.format, whole.header)
         for at in range(0, chunk.rows, SLICE):
-            some = slice(at, at + SLICE)
+            some, began_s = slice(at, at + SLICE), time.monotonic()
             yield await in_thread(writer.rows, chunk.first_row + at, cells[some], results[some])
+            await asyncio.sleep(min(time.monotonic() - began_s, LONGEST_REST_S))
     yield await in_thread(writer.end)
