@@ -102,3 +102,5 @@ def _end(**_: Any) -> None:
 def _step_back(**_: Any) -> None:
     with suppress(OSError):
         os.nice(NICENESS)
+    # One core a process: scikit-learn's own threads would take the others from live traffic.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
