@@ -89,6 +89,14 @@ def test_a_text_that_is_no_utf8_refuses_its_row(path: Path) -> None:
     assert [row[4] for row in files.cells(piece.data, "parquet", HEADER)] == ["pump", "\ufffd", "pump"]
 
 
+def test_a_free_text_that_is_no_utf8_refuses_its_row(path: Path) -> None:
+    pq.write_table(pa.table({"note": pa.array([b"a", b"\xff\xfe"]).view(pa.string())}), path)
+
+    found = tables.read(path, "parquet", tables.NOTE)
+
+    assert [getattr(one, "code", one) for one in found] == [("a",), "invalid_encoding"]
+
+
 def test_a_text_with_nul_refuses_its_row(path: Path) -> None:
     signature = tables.NOTE
     pq.write_table(pa.table({"note": ["a", "b\x00", "c"]}), path)
