@@ -1,5 +1,6 @@
 """Working on training runs: a worker holds one, takes it from the step it is at to its end, and writes its log."""
 
+import errno
 from collections.abc import Callable
 
 import structlog
@@ -9,7 +10,7 @@ from django.db.models.functions import Coalesce, Now
 
 from inference.engine.errors import ForetellError
 from jobs import leases, storage
-from jobs.errors import LeaseLost, StorageUnavailable
+from jobs.errors import LeaseLost, StorageFull, StorageUnavailable
 from jobs.leases import Heartbeat, Lease
 from jobs.models import RunLine, TrainingRun
 from jobs.training import steps
@@ -18,6 +19,7 @@ from jobs.training.steps import RUNS, Doing, Step
 
 State = TrainingRun.State
 OPEN = (State.QUEUED, State.RUNNING)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 logger = structlog.get_logger(__name__)
 
@@ -92,6 +94,9 @@ def _work(lease: Lease, log: Log, heartbeat: Heartbeat, stopping: Callable[[], b
     except ForetellError as error:
         _fail(lease, log, error.code, str(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            _fail(lease, log, StorageFull.code, str(StorageFull()))
+            return
         logger.exception("a training run failed", run=str(lease.id))
         _fail(lease, log, "internal", f"{type(error).__name__}: the worker's log has it under run {lease.id}.")
 
