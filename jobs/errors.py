@@ -5,6 +5,7 @@ ForetellError
 ├── EndpointUnsaid        a file came without a word of which endpoint shall answer it
 ├── IdempotencyMismatch   a request's key was another request's
 ├── JobState              a job is not in a state in which that can be done to it
+├── ReportPending         a replay's report is not made yet
 ├── ChampionChanged       another version is live by now than the one that was to be replaced
 ├── GateFailed            a version that did not pass the gate shall go live
 ├── RunInProgress         a training of that algorithm is waiting or working already
@@ -63,6 +64,15 @@ class JobState(ForetellError):
     def __init__(self, action: str, state: str, possible: Iterable[str]) -> None:
         self.state = state
         super().__init__(f"A job that is {state} can't be {action}; one that is {' or '.join(possible)} can.")
+
+
+class ReportPending(ForetellError):
+    """A replay report that is not made yet."""
+
+    code = "job_state"
+
+    def __init__(self) -> None:
+        super().__init__("The report is made once the job is done, some seconds later. Ask again then.")
 
 
 class GateFailed(ForetellError):

@@ -22,7 +22,7 @@ from jobs.api.database import ask
 from jobs.api.intake import MEDIA_TYPES
 from jobs.api.shown import result_shown
 from jobs.downloads import SLICE, chunk_results
-from jobs.errors import JobState
+from jobs.errors import JobState, ReportPending
 from jobs.files import Header, Writer
 from jobs.models import BatchJob, Chunk, Result
 from jobs.selectors import MOST_RESULTS, batch_results
@@ -97,7 +97,7 @@ class BatchReportView(ExpressView):
         if job.kind != BatchJob.Kind.QUERY:
             raise NotFound("A replay report of this job")
         if job.report is None:
-            raise JobState("reported on", job.state, [BatchJob.State.DONE])
+            raise ReportPending
         return msgspec.json.encode({"id": job.pk, "report": job.report})
 
 

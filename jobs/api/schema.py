@@ -18,7 +18,7 @@ from inference.errors import NotFound, UnknownEndpoint
 from inference.http import errors as http
 from inference.http import media
 from jobs.api import serializers
-from jobs.errors import BadFile, BadHeader, EndpointUnsaid, IdempotencyMismatch, JobState, NoRows
+from jobs.errors import BadFile, BadHeader, EndpointUnsaid, IdempotencyMismatch, JobState, NoRows, ReportPending
 from jobs.models import BatchJob
 
 JOB_ID = "019ab3f2-7d10-7c55-9b1e-0f2b6a7c9d11"
@@ -240,5 +240,5 @@ batch_report = operation(
     "jobs_batch_report",
     "How a version differs from what was answered then",
     {200: answer(serializers.ReportSerializer, "Of a query that is done.", {"id": JOB_ID, "report": {"rows": 52341}})}
-    | problems(*ANYONE, *CALLER, NOT_THERE, JobState("reported on", "running", ["done"])),
+    | problems(*ANYONE, *CALLER, NOT_THERE, ReportPending()),
 )
