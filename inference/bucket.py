@@ -4,7 +4,9 @@ import os
 import threading
 from typing import Any
 
-from storages.backends.s3 import S3Storage
+from botocore.exceptions import HTTPClientError
+from s3transfer.exceptions import RetriesExceededError
+from storages.backends.s3 import S3File, S3Storage
 
 
 class BucketStorage(S3Storage):
@@ -30,3 +32,19 @@ class BucketStorage(S3Storage):
     def bucket(self) -> Any:
         """The bucket, over this thread's connections."""
         return self.connection.Bucket(self.bucket_name)
+
+    def _open(self, name: str, mode: str = "rb") -> S3File:
+        """The object, fetched: what is large is in a file of its own, not in memory.
+
+        Raises:
+            HTTPClientError: it did not come to its end.
+        """
+        opened = super()._open(name, mode)
+        try:
+            opened.file  # noqa: B018 - asking for it fetches it
+        except Exception as error:
+            opened.close()
+            if isinstance(error, RetriesExceededError):
+                raise HTTPClientError(error=error) from error
+            raise
+        return opened

@@ -3,11 +3,15 @@
 import os
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from botocore.exceptions import BotoCoreError
 from django.core.files.base import ContentFile
 
 from inference.bucket import BucketStorage
+from project import env
 from tests.bucket import CREDENTIAL, S3Server
 
 
@@ -45,3 +49,32 @@ def test_a_forked_process_has_connections_of_its_own(storage: BucketStorage) -> 
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert storage.connection is before[0]
+
+
+class Cut(BaseHTTPRequestHandler):
+    """Promises a hundred bytes and closes after ten."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(b"0123456789")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_an_object_that_breaks_off_is_an_error_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIAL.items():
+        monkeypatch.setenv(name, value)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Cut) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"s3://ours?endpoint_url=http://127.0.0.1:{server.server_port}&region=us-east-1"
+        storage = BucketStorage(**env.storages(url, Path("/nowhere"))["uploads"]["OPTIONS"])
+        with pytest.raises(BotoCoreError):
+            storage.open("a")
+        server.shutdown()
