@@ -166,6 +166,18 @@ class Batch:
             connection.execute("LOCK TABLE jobs_result IN SHARE MODE")
             yield
 
+    async def waits_for_the_lock(self, timeout_s: float = 60) -> None:
+        """Return when a worker waits for the end of `results_locked`.
+
+        Raises:
+            AssertionError: none does in time.
+        """
+        query = "SELECT count(*) FROM pg_locks WHERE relation = 'jobs_result'::regclass AND NOT granted"
+        until = time.monotonic() + timeout_s
+        while not self.stack.sql(query)[0][0]:
+            assert time.monotonic() < until, f"no worker waits to store results: {self._where()}"
+            await asyncio.sleep(POLL_S)
+
     def expire_lease(self, number: int) -> None:
         """Let the lease of a chunk be over, as if its holder had not been heard of for so long."""
         self._chunk(number, "UPDATE jobs_chunk SET leased_until = now() - interval '1 s' WHERE {} RETURNING 1")

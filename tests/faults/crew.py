@@ -29,6 +29,7 @@ class Hand:
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self._known: dict[int, psutil.Process] = {}
+        self._pool: set[int] = set()
 
     @property
     def name(self) -> str:
@@ -50,19 +51,12 @@ class Hand:
     def children(self) -> list[psutil.Process]:
         """The processes below its main process, of every depth."""
         with suppress(psutil.NoSuchProcess):
-            found = psutil.Process(self.pid).children(recursive=True)
+            main = psutil.Process(self.pid)
+            found = main.children(recursive=True)
+            self._pool |= {child.pid for child in main.children()}
             self._known |= {child.pid: child for child in found}
             return found
         return []
-
-    @property
-    def resident_bytes(self) -> int:
-        """What its main process and each child hold in memory; the largest of them."""
-        sizes = [0]
-        for process in [psutil.Process(self.pid), *self.children]:
-            with suppress(psutil.NoSuchProcess):
-                sizes.append(process.memory_info().rss)
-        return max(sizes)
 
     def log(self) -> str:
         """What it wrote so far."""
@@ -81,9 +75,19 @@ class Hand:
         self.process.kill()
         self.process.wait()
 
-    def kill_children(self) -> int:
-        """SIGKILL to the processes of its pool; how many there were."""
-        children = self.children
+    @property
+    def left(self) -> list[psutil.Process]:
+        """What was below its main process and still runs."""
+        return [child for child in self._known.values() if _runs(child)]
+
+    def kill_children(self, *, of_children: bool = True) -> int:
+        """SIGKILL to the processes of its pool; how many there were.
+
+        Args:
+            of_children: to what they have started too.
+        """
+        _ = self.children
+        children = [child for child in self.left if of_children or child.pid in self._pool]
         for child in children:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
@@ -116,6 +120,14 @@ class Hand:
             with suppress(psutil.NoSuchProcess):
                 if process.is_running():
                     process.send_signal(number)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it does anything still. Where nobody reaps orphans, they stay as zombies."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Crew:

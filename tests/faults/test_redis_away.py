@@ -34,6 +34,7 @@ def _flush(stack: Stack) -> None:
     client.close()
 
 
+@pytest.mark.timeout(300)
 async def test_a_job_whose_wake_up_was_lost_is_done_all_the_same(stack: Stack) -> None:
     batch = Batch(stack, Sheet(5000)).start()
     stack.valkey.kill()

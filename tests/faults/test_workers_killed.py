@@ -25,6 +25,7 @@ def workers(stack: Stack) -> list[Hand]:
     return hands
 
 
+@pytest.mark.timeout(300)
 async def test_a_late_writer_is_turned_away(stack: Stack) -> None:
     late = stack.crew.worker()
     stack.crew.wait_ready()
@@ -37,17 +38,20 @@ async def test_a_late_writer_is_turned_away(stack: Stack) -> None:
     written = batch.writes(caught.number)
     late.thaw()
 
+    await _has_woken_up(stack, batch, caught, written)
     await batch.finishes(FINISHED_S, stack.crew.tend)
-    await _is_idle(stack, late, caught)
 
-    assert batch.attempts(caught.number) == 2
     assert batch.writes(caught.number) == written, "a worker wrote although its work was another's by then"
+    assert batch.attempts(caught.number) == 2
     assert batch.problems() == []
 
 
-async def _is_idle(stack: Stack, late: Hand, caught: Caught) -> None:
-    """Return when the woken worker has noticed, and said so."""
-    await stack.becomes(lambda: "held by another worker" in late.log(), f"{late.name} says that {caught} is lost")
+async def _has_woken_up(stack: Stack, batch: Batch, caught: Caught, written: tuple[object, ...]) -> None:
+    """Return when the woken worker has noticed that its work is another's, and said so, or has written all the same."""
+    await stack.becomes(
+        lambda: "held by another worker" in caught.hand.log() or batch.writes(caught.number) != written,
+        f"{caught.hand.name} says that chunk {caught.number} is another's",
+    )
 
 
 @pytest.mark.long
@@ -95,10 +99,25 @@ async def test_a_worker_stopped_beyond_its_lease_writes_nothing_when_it_wakes_up
     written = batch.writes(caught.number)
     await asyncio.sleep(LEASE_S)
     caught.hand.thaw()
-    await _is_idle(stack, caught.hand, caught)
+    await _has_woken_up(stack, batch, caught, written)
     await batch.finishes(FINISHED_S, stack.crew.tend)
 
     assert batch.writes(caught.number) == written
+    assert batch.problems() == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_a_worker_killed_while_it_stores_leaves_all_of_a_chunk_or_nothing(stack: Stack) -> None:
+    worker = stack.crew.worker()
+    stack.crew.wait_ready()
+    batch = Batch(stack, Sheet(60_000)).start()
+    with batch.results_locked():
+        await batch.waits_for_the_lock()
+        worker.kill()
+        worker.kill_children()
+    await batch.finishes(FINISHED_S, stack.crew.tend)
+
     assert batch.problems() == []
 
 
