@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from celery.signals import celeryd_after_setup, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from jobs import sweeper, watchdog
 from jobs.services import schedules_look
@@ -56,17 +56,24 @@ class Rounds:
                 return
 
     def _round(self) -> None:
+        """One round of all there is to do; what fails does not keep the rest from being done."""
+        # Schedules by Postgres's clock: they are kept also while beat is dead, or its clock is wrong.
+        steps = (self._watched.look, self._say_alive, sweeper.sweep, schedules_look)
         try:
-            self._watched.look()
-            sweeper.say_alive(self._name, self._queues)
-            sweeper.sweep()
-            # By Postgres's clock: schedules are kept also while beat is dead, or its clock is wrong.
-            schedules_look()
-        except Exception:
-            logger.exception("a round of the sweeper failed; the next one follows")
+            for step in steps:
+                try:
+                    step()
+                except (OperationalError, InterfaceError) as error:
+                    logger.warning("a worker's round waits for Postgres", reason=str(error).strip())
+                    return
+                except Exception:
+                    logger.exception("a part of a worker's round failed; it is tried again in the next one")
         finally:
             # Not kept: a child that is forked meanwhile would share it.
             connection.close()
+
+    def _say_alive(self) -> None:
+        sweeper.say_alive(self._name, self._queues)
 
 
 _rounds: list[Rounds] = []

@@ -1,6 +1,7 @@
 """Batch work by real Celery workers on a real Valkey."""
 
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,26 @@ def test_a_worker_that_is_ended_finishes_its_chunk_and_leaves_the_rest(flow: End
     with crew.worker(home, dsn, name="next"):
         until(lambda: state(job) == "done")
     assert set(job.chunks.values_list("attempts", "ok")) == {(1, 10_000)}
+
+
+def test_what_fails_in_a_round_keeps_nothing_else_from_being_done(
+    flow: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, looked = threading.Event(), threading.Event()
+
+    class Deaf:
+        def look(self) -> None:
+            heard.set()
+            raise ValueError("a defect")
+
+    def fail() -> None:
+        raise LookupError("another defect")
+
+    monkeypatch.setattr(worker.sweeper, "sweep", fail)
+    monkeypatch.setattr(worker, "schedules_look", looked.set)
+    rounds = worker.Rounds("worker@round", ["batch"], Deaf())
+    rounds.start()
+    assert looked.wait(30)
+    rounds.stop()
+    assert heard.is_set()
+    assert Worker.objects.filter(name="worker@round").exists()
