@@ -27,6 +27,7 @@ from jobs.watch import job_mark
 A_PAGE = 50
 State = BatchJob.State
 _OPEN = (State.QUEUED, State.READING, State.RUNNING)
+_OVER = (State.DONE, State.FAILED, State.CANCELLED)
 _NAMES = {"csv": "CSV", "ndjson": "NDJSON", "parquet": "Parquet"}
 
 ACTIONS: dict[str, tuple[Callable[..., BatchJob], str]] = {
@@ -70,7 +71,7 @@ class JobView(JobsPage):
             errors=rows[:A_PAGE],
             after=after,
             more=rows[A_PAGE - 1].row if len(rows) > A_PAGE else None,
-            downloads=[(name, _NAMES[name]) for name in files.FORMATS] if progress.done and not job.expired_at else [],
+            downloads=[(name, _NAMES[name]) for name in files.FORMATS] if _has_results(job) else [],
             actions=_actions(job, progress) if may_run(request, RUN_BATCH, job.endpoint) else [],
             facts=_facts(job),
         )
@@ -115,10 +116,10 @@ class DownloadView(JobsPage):
         """Send it, piece by piece.
 
         Raises:
-            Http404: the format is not known, or the results are gone.
+            Http404: the format is not known, or the results are not whole yet, or are gone.
         """
         job = job_get(id)
-        if format not in files.FORMATS or job.expired_at is not None:
+        if format not in files.FORMATS or not _has_results(job):
             raise Http404
         made = download(job=job, format=format)
         return StreamingHttpResponse(
@@ -136,6 +137,11 @@ async def _sent(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     next_one = database_sync_to_async(partial(next, pieces, None), thread_sensitive=False)
     while (piece := await next_one()) is not None:
         yield piece
+
+
+def _has_results(job: BatchJob) -> bool:
+    """Whether nothing will be added to a job's results, and they are still there."""
+    return job.state in _OVER and job.rows is not None and job.expired_at is None
 
 
 def _actions(job: BatchJob, progress: Progress) -> list[tuple[str, str, str, bool]]:

@@ -197,7 +197,13 @@ def rows(tmp_path, db):
     schedule_create(name="nightly", endpoint=flow, plan=BatchPlan(hours=24), crontab="0 2 * * *", actor="test")
     asked = {"endpoint": flow, "created_by": "test", "slot": "test"}
     job = BatchJob.objects.create(
-        version=version, kind="query", format="ndjson", state="done", report=nothing_compared(version.tag), **asked
+        version=version,
+        kind="query",
+        format="ndjson",
+        state="done",
+        rows=0,
+        report=nothing_compared(version.tag),
+        **asked,
     )
     run = TrainingRun.objects.create(algorithm="line", policy="approve", state="waiting", candidate=version, **asked)
     rejection = apps.get_model("inference.rejection").objects.create(

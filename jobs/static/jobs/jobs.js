@@ -197,4 +197,5 @@
         });
     }
     localise(document);
+    if (log !== null) log.parentElement.scrollTop = log.parentElement.scrollHeight;
 })();

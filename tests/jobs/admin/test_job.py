@@ -77,6 +77,12 @@ def test_an_unknown_format_and_an_unknown_job_are_not_found(browser, job):
     assert browser.post(f"/jobs/{job.pk}/explode/").status_code == 404
 
 
+def test_results_are_offered_once_they_are_whole(browser, job):
+    BatchJob.objects.update(state="running")
+    assert browser.get(f"/jobs/{job.pk}/").context["downloads"] == []
+    assert browser.get(f"/jobs/{job.pk}/download/csv/").status_code == 404
+
+
 def test_a_job_is_paused_gone_on_with_and_cancelled(browser, flow):
     job = order(flow, ROWS)
     for action, state, offered in (
