@@ -11,8 +11,8 @@ import threadpoolctl
 
 from inference.engine.loader import LoadedModel, load
 from inference.engine.outputs import Scores
-from inference.engine.signature import Row, Signature
-from jobs import frozen, machine
+from inference.engine.signature import Row
+from jobs import machine
 from jobs import plots as plotting
 from jobs.datasets import Split
 from jobs.errors import DataInvalid
@@ -119,8 +119,3 @@ def _importances(model: LoadedModel, asked: _Asked, rules: Rules, seed: int) -> 
 
     found = plotting.importances(model.signature, asked.rows, asked.truth, score, seed=seed)
     return found and {"metric": rules.metric, **found}
-
-
-def split_of(data: Frozen, signature: Signature, *, seed: int) -> Split:
-    """The rows held out, the same for fitting and for judging."""
-    return frozen.split(data, signature, seed=seed, place="the selected data")

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 from inference.models import Deployment, Endpoint, Version
 from inference.services import version_deploy
 from jobs.models import TrainingRun
-from jobs.training.steps import Doing, Step, actor, champion_of
+from jobs.training.lineage import actor, champion_of
+from jobs.training.steps import Doing, Step
 
 MOST_JUDGED = 3
 """So often a run is judged anew because the champion changed; then a person decides."""

@@ -21,15 +21,15 @@ from inference.engine import definition as definitions
 from inference.engine import manifest as manifests
 from inference.engine import store
 from inference.engine.definition import Definition
-from inference.engine.manifest import sha256
 from inference.management.command import store as serving_store
-from inference.models import Deployment, Role, Version
+from inference.models import Version
 from inference.services import version_publish
 from jobs import algorithms, frozen, gate, selection, storage, trainer
-from jobs.errors import AlgorithmInvalid, DataInvalid, TrainingFailed
+from jobs.errors import DataInvalid, TrainingFailed
 from jobs.leases import Lease
 from jobs.limits import Limits
 from jobs.models import TrainingRun
+from jobs.training.lineage import actor, champion_of, check_code, next_number, split_seed
 from jobs.training.process import run as run_process
 from jobs.training.version import Say
 from jobs.workplace import workplace
@@ -90,8 +90,8 @@ def select(doing: Doing) -> None:
         if "sha256" not in data:
             doing.process("base", place)
             data |= _frozen(doing, definition, place)
-    _check_code(doing, definition, data["code"])
-    seed = _split_seed(champion, rules.seed)
+    check_code(run, doing.folder / run.algorithm, data["code"])
+    seed = split_seed(champion, rules.seed)
     doing.lease.update(step=Step.FIT, data={**data, "seed": seed}, champion=champion)
 
 
@@ -195,39 +195,6 @@ def publish(doing: Doing) -> None:
     doing.say(f"  {'published' if new else 'was published already'} as {version.tag}")
 
 
-def next_number(run: TrainingRun) -> str:
-    """The next PATCH of the algorithm's newest version that has the endpoint's inputs and outputs.
-
-    Raises:
-        AlgorithmInvalid: it has none: the first one is trained for git.
-    """
-    newest = newest_version(run)
-    return f"{newest.major}.{newest.minor}.{newest.patch + 1}"
-
-
-def newest_version(run: TrainingRun) -> Version:
-    """The algorithm's newest version that has the endpoint's inputs and outputs.
-
-    Raises:
-        AlgorithmInvalid: it has none.
-    """
-    fitting = Version.objects.filter(
-        endpoint=run.endpoint, algorithm=run.algorithm, signature_digest=run.endpoint.signature_digest
-    )
-    newest = fitting.order_by("-major", "-minor", "-patch").first()
-    if newest is None:
-        place = f"{run.endpoint.folder}/{run.algorithm}"
-        raise AlgorithmInvalid(place, "has no version with the endpoint's inputs yet: train and deploy one first.")
-    return newest
-
-
-def champion_of(run: TrainingRun) -> Version | None:
-    """The version that answers the endpoint now."""
-    live = Deployment.objects.filter(endpoint=run.endpoint, role=Role.CHAMPION, ended_at=None)
-    deployment = live.select_related("version").first()
-    return deployment.version if deployment else None
-
-
 def candidate_files(run: TrainingRun) -> Mapping[str, bytes]:
     """The files of the version that the run made, found to be what they were.
 
@@ -237,12 +204,6 @@ def candidate_files(run: TrainingRun) -> Mapping[str, bytes]:
     made = run.data["candidate"]
     files = {name: storage.get(f"{made['folder']}/{name}") for name in made["files"]}
     return store.verified(files, digest=made["digest"])
-
-
-def actor(run: TrainingRun) -> str:
-    """Who publishes and deploys what the run made, for the history."""
-    by = run.created_by
-    return by if by.startswith("schedule:") else f"training by {by}"[:150]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,35 +216,6 @@ def _rules(doing: Doing, definition: Definition) -> _Rules:
     said = algorithms.params(doing.folder / doing.run.algorithm)
     place = f"{doing.folder.name}/{doing.run.algorithm}/{algorithms.PARAMS}"
     return _Rules(gate.rules(said.gate, definition.signature.output, place), said.seed)
-
-
-def _split_seed(champion: Version | None, own: int) -> int:
-    """The seed the champion's rows were split by, so that none of those it learnt from is held out."""
-    if champion is None:
-        return own
-    made_by = TrainingRun.objects.filter(candidate=champion).first()
-    return made_by.data["seed"] if made_by is not None and "seed" in made_by.data else champion.manifest["seed"]
-
-
-def _check_code(doing: Doing, definition: Definition, prepared: Mapping[str, str]) -> None:
-    """A PATCH is made by the code of the version it follows; other code is another MINOR, trained for git.
-
-    Raises:
-        AlgorithmInvalid: the code in git is another one.
-    """
-    newest, folder = newest_version(doing.run), doing.folder / doing.run.algorithm
-    now = {
-        f"{folder.name}/{algorithms.CODE}": sha256((folder / algorithms.CODE).read_bytes()),
-        f"{folder.name}/{algorithms.PARAMS}": algorithms.params(folder).sha256,
-        **prepared,
-    }
-    then = newest.manifest["code"]
-    if changed := sorted(name for name in {*now, *then} if now.get(name) != then.get(name)):
-        raise AlgorithmInvalid(
-            f"{doing.folder.name}/{changed[0]}",
-            f"is not what made {newest.tag}. Other code is another version: train it for git, with --version"
-            f" {newest.major}.{newest.minor + 1}.0, and deploy that.",
-        )
 
 
 def _fetch(run: TrainingRun, into: Path) -> None:
