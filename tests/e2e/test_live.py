@@ -178,6 +178,8 @@ def test_the_page_is_accessible_at_every_width(live, stack, theme, width):
         live.page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
         live.page.wait_for_timeout(1500)
         assert live.page.evaluate("document.documentElement.scrollWidth") <= width
+        table = shuttle(live).locator("table").locator("..")
+        assert table.evaluate("one => one.scrollWidth <= one.clientWidth"), "the last predictions fit in"
         assert violations(live) == []
 
 

@@ -144,15 +144,14 @@
     function row(one, endpoint) {
         const line = document.createElement("tr");
         line.dataset.id = one.id;
+        const door = document.createElement("span");
+        door.className = "live-roomy";
+        door.textContent = ` (${one.source === "rest" ? "REST" : one.source})`;
         line.append(
             cell("", one.stored ? link(page.dataset.prediction, { ID: one.id }, clock(one.at)) : clock(one.at)),
             cell("", answer(one.output, endpoint.unit)),
             cell("number", latency(one.took_s, 1)),
-            cell(
-                "",
-                one.device ? link(page.dataset.device, { NAME: one.who }, one.who) : one.who,
-                ` (${one.source === "rest" ? "REST" : one.source})`,
-            ),
+            cell("", one.device ? link(page.dataset.device, { NAME: one.who }, one.who) : one.who, door),
             cell("live-wide", one.version),
         );
         return line;
