@@ -14,6 +14,8 @@ from jobs.models import BatchJob, Chunk
 
 SLICE = 500
 """Rows that are formatted at a time."""
+LONGEST_REST_S = 0.02
+"""After each slice a download rests for as long as the slice took, but not longer: live predictions come first."""
 MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "ndjson": "application/x-ndjson",

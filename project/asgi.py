@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 # Loads the apps, so it stands before whatever imports models.
 django_application = get_asgi_application()
 
-from project import express  # noqa: E402
+from project import bodies, express  # noqa: E402
 from project.routing import router  # noqa: E402
 from project.runtime import Runtime  # noqa: E402
 
@@ -39,7 +39,7 @@ class Application:
         if scope["type"] == "websocket":
             await router(scope, receive, send)
         elif await express.application(scope, receive, send) is False:
-            await django_application(scope, receive, send)
+            await bodies.limited(django_application, scope, receive, send)
 
     async def _start(self) -> Runtime:
         async with self._starting:

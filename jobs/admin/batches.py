@@ -119,6 +119,8 @@ class BatchesView(JobsPage):
             older=some[A_PAGE - 1].pk if len(some) > A_PAGE else None,
             before=before,
             may_run=may_run,
+            most_bytes=files.MOST_BYTES,
+            most_said=phrases.size_said(files.MOST_BYTES),
             examples=[one.slug for one in offered[:EXAMPLES]],
             upload=forms.get("upload") or Form("upload", offered),
             query=forms.get("query") or Form("query", offered, lately),

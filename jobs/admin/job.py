@@ -1,5 +1,7 @@
 """One batch job: how far it is, what it is, what may be done with it, and its results to take along."""
 
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -17,7 +19,7 @@ from inference.permissions import RUN_BATCH, SEE_BATCHES
 from jobs import files, phrases
 from jobs.admin.batches import Shown
 from jobs.admin.pages import ELSES, JobsPage, job_get, may_run
-from jobs.downloads import download
+from jobs.downloads import LONGEST_REST_S, download
 from jobs.models import BatchJob
 from jobs.query import Selection
 from jobs.selectors import Progress, batch_progress, batch_results
@@ -135,8 +137,12 @@ class DownloadView(JobsPage):
 async def _sent(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Pieces, each made in a thread when the last one has been taken. Django would gather a plain iterator first."""
     next_one = database_sync_to_async(partial(next, pieces, None), thread_sensitive=False)
+    began_s = time.monotonic()
     while (piece := await next_one()) is not None:
+        rest_s = min(time.monotonic() - began_s, LONGEST_REST_S)
         yield piece
+        await asyncio.sleep(rest_s)
+        began_s = time.monotonic()
 
 
 def _has_results(job: BatchJob) -> bool:

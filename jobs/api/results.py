@@ -21,15 +21,13 @@ from jobs.api.access import job_of
 from jobs.api.database import ask
 from jobs.api.intake import MEDIA_TYPES
 from jobs.api.shown import result_shown
-from jobs.downloads import SLICE, chunk_results
+from jobs.downloads import LONGEST_REST_S, SLICE, chunk_results
 from jobs.errors import JobState, ReportPending
 from jobs.files import Header, Writer
 from jobs.models import BatchJob, Chunk, Result
 from jobs.selectors import MOST_RESULTS, batch_results
 
 PAGE = 100
-LONGEST_REST_S = 0.02
-"""After each slice a download rests for as long as the slice took, but not longer: live predictions come first."""
 _OVER = (BatchJob.State.DONE, BatchJob.State.FAILED, BatchJob.State.CANCELLED)
 
 

@@ -150,6 +150,11 @@
         const bar = form.querySelector("[data-upload]");
         if (bar === null || event.defaultPrevented) return;
         event.preventDefault();
+        const file = form.querySelector("[type=file]");
+        if (file.files[0].size > Number(file.dataset.mostBytes)) {
+            form.querySelector("[data-part=upload]").textContent = file.dataset.tooLarge;
+            return;
+        }
         const request = new XMLHttpRequest();
         const button = form.querySelector("[type=submit]");
         const said = form.querySelector("[data-part=upload]");

@@ -1,0 +1,66 @@
+"""How much of a body is taken where Django answers: what is too much is refused before it is written to the disk."""
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from project.bodies import PAGE_BYTES, UPLOAD, UPLOAD_BYTES, limited
+
+PIECE = b"x" * 65536
+
+
+def cookie(*groups: str) -> bytes:
+    """The session of somebody new of these groups."""
+    person = User.objects.create_user("ada", is_staff=True)
+    person.groups.set(Group.objects.filter(name__in=groups))
+    client = Client()
+    client.force_login(person)
+    return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}".encode()
+
+
+async def taken(path: str, size: int, *, announced: bool = True, cookie: bytes = b"") -> tuple[int, int]:
+    """Send so many bytes: the status of the answer, and how many bytes the pages were given."""
+    headers = [(b"cookie", cookie), *([(b"content-length", b"%d" % size)] if announced else [])]
+    left, given, told = size, 0, []
+
+    async def receive():
+        nonlocal left
+        part = PIECE[: min(left, len(PIECE))]
+        left -= len(part)
+        return {"type": "http.request", "body": part, "more_body": left > 0}
+
+    async def pages(scope, receive, send):
+        nonlocal given
+        more = True
+        while more:
+            message = await receive()
+            given += len(message["body"])
+            more = message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        told.append(message)
+
+    await limited(pages, {"type": "http", "path": path, "headers": headers}, receive, send)
+    return told[0]["status"], given
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_page_takes_two_mebibytes_and_no_more(announced):
+    assert await taken("/login/", PAGE_BYTES, announced=announced) == (200, PAGE_BYTES)
+    status, given = await taken("/login/", PAGE_BYTES + 1, announced=announced)
+    assert (status, given) == (413, 0 if announced else PAGE_BYTES)
+
+
+async def test_a_file_is_taken_of_who_may_run_batch_jobs_only(clean_tables):
+    size = PAGE_BYTES + 1
+    assert await taken(UPLOAD, size) == (413, 0)
+    assert await taken(UPLOAD, size, cookie=b"sessionid=x") == (413, 0)
+    operator = await sync_to_async(cookie)("operator")
+    assert await taken(UPLOAD, size, cookie=operator) == (200, size)
+    assert await taken("/jobs/query/", size, cookie=operator) == (413, 0)
+    assert await taken(UPLOAD, UPLOAD_BYTES + 1, cookie=operator) == (413, 0)
+    await sync_to_async(lambda: User.objects.get().groups.set(Group.objects.filter(name="viewer")))()
+    assert await taken(UPLOAD, size, cookie=operator) == (413, 0)
