@@ -134,7 +134,7 @@ class LateBrowser:
             self.has_read.release()
 
 
-async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of_old_ones():
+async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of_old_ones(clean_tables):
     from channels.layers import get_channel_layer
 
     from streaming.publisher import GROUP, SNAPSHOT
@@ -151,8 +151,8 @@ async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of
     person = SimpleNamespace(is_active=True, is_staff=True, has_perm=lambda _: True)
     scope = {"type": "websocket", "path": "/ws/v1/live", "user": person, "session": SimpleNamespace(session_key="x")}
     browser.says.put_nowait({"type": "websocket.connect"})
-    async with asyncio.timeout(20):
-        served = asyncio.create_task(Counting.as_asgi()(scope, browser.says.get, browser.take))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(Counting.as_asgi()(scope, browser.says.get, browser.take))
         await browser.asked.acquire()  # it is let in
         for at in range(1, 11):
             await layer.group_send(GROUP, {"type": SNAPSHOT, "snapshot": {"process": "a", "at": at, "endpoints": {}}})
@@ -163,7 +163,6 @@ async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of
             browser.reads.release()
             await browser.has_read.acquire()
         browser.says.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await served
     assert browser.pictures == [1, 10]
 
 
