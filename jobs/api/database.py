@@ -80,19 +80,28 @@ class _Call(Generic[T]):
 
     def run(self) -> T:
         """Call it, unless nobody waits any more."""
-        with self._lock:
-            if self._given_up:
-                raise DatabaseUnavailable
-            self._connection = connections[DEFAULT_DB_ALIAS]
         token = request_id.set(self._request)
-        close_old_connections()
         try:
+            self._connect()
             return self._function()
         finally:
             with self._lock:
                 self._connection = None
             request_id.reset(token)
             close_old_connections()
+
+    def _connect(self) -> None:
+        """Open the connection before there is a query, so that `cut` always finds what it is to cut."""
+        with self._lock:
+            if self._given_up:
+                raise DatabaseUnavailable
+        close_old_connections()
+        mine = connections[DEFAULT_DB_ALIAS]
+        mine.ensure_connection()
+        with self._lock:
+            if self._given_up:
+                raise DatabaseUnavailable
+            self._connection = mine
 
     def cut(self) -> None:
         """End the wait of its thread: what it does on its connection then fails as if the server had gone."""
