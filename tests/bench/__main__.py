@@ -4,11 +4,13 @@ import argparse
 
 import uvloop
 
-from tests.bench import engine, memory, rest, streams, watched
+from tests.bench import batch, engine, memory, rest, streams, watched
 from tests.bench.report import Report, machine
 from tests.faults.stack import Stack
 
-PARTS = ("engine", "memory", "rest", "streams", "watched")
+PARTS = ("engine", "memory", "rest", "streams", "watched", "batch")
+MORE = ("million",)
+"""Measured only when named."""
 PAIRS, MEASURED_S = 5, 3.0
 QUICK_PAIRS, QUICK_MEASURED_S = 1, 1.0
 
@@ -17,12 +19,15 @@ def main() -> None:
     """Read the command line, start what is measured, measure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="part", help=f"one or more of {', '.join(PARTS)}; all of them if none"
+        "parts",
+        nargs="*",
+        metavar="part",
+        help=f"one or more of {', '.join(PARTS)}; all of them if none. And {', '.join(MORE)}, only when named",
     )
     parser.add_argument("--quick", action="store_true", help="one short pair each: shows that it works, not how fast")
     chosen = parser.parse_args()
-    if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if unknown := set(chosen.parts) - {*PARTS, *MORE}:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join((*PARTS, *MORE))}")
     parts = chosen.parts or PARTS
     report = Report()
     print(machine(), flush=True)
@@ -49,6 +54,10 @@ def _measure(report: Report, parts: tuple[str, ...], *, quick: bool) -> None:
             uvloop.run(streams.bench(report, stack, pairs=pairs, measured_s=measured_s))
         if "watched" in parts:
             uvloop.run(watched.bench(report, stack, pairs=pairs, measured_s=measured_s))
+        if "batch" in parts:
+            uvloop.run(batch.bench(report, stack, rounds=pairs, quick=quick))
+        if "million" in parts:
+            uvloop.run(batch.million(report, stack))
     finally:
         stack.close()
 
