@@ -5,7 +5,6 @@ import uuid
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.db.models.functions import Now
 
 from inference.errors import EndpointRetired, NotFound
@@ -145,10 +144,9 @@ def training_run_cancel(*, run: TrainingRun, actor: str, reason: str = "") -> Tr
     run = TrainingRun.objects.select_for_update(of=("self",)).get(pk=run.pk)
     if run.state not in OPEN:
         raise JobState("cancelled", run.state, OPEN)
-    # A new token: nothing that the worker writes from now on counts.
+    # Its lease is taken: nothing that the worker writes from now on counts.
     TrainingRun.objects.filter(pk=run.pk).update(
         state=State.CANCELLED,
-        token=F("token") + 1,
         leased_until=None,
         finished_at=Now(),
         decided_by=actor,
