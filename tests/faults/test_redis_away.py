@@ -29,16 +29,21 @@ MACHINE_MS = 20
 
 
 def _flush(stack: Stack) -> None:
-    client = redis.Redis.from_url(stack.valkey.url)
-    client.flushall()
-    client.close()
+    with redis.Redis.from_url(stack.valkey.url) as client:
+        client.flushall()
+
+
+def _wake_ups(stack: Stack) -> int:
+    """How many messages wait for a worker."""
+    with redis.Redis.from_url(stack.valkey.url) as client:
+        return client.llen("batch")
 
 
 @pytest.mark.timeout(300)
 async def test_a_job_whose_wake_up_was_lost_is_done_all_the_same(stack: Stack) -> None:
     batch = Batch(stack, Sheet(5000)).start()
-    stack.valkey.kill()
-    stack.valkey.start()
+    await stack.becomes(lambda: _wake_ups(stack), "the wake-up is in Redis")
+    _flush(stack)
     stack.crew.worker()
 
     await batch.finishes(RESUMED_S)
