@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import psutil
 import psycopg
+import pytest
 
 from inference.models import Endpoint
 from jobs.api import database
@@ -16,6 +17,7 @@ BATCH = "/api/v1/jobs/batch/"
 CLIENTS = database.MOST_WAITING + 20
 
 
+@pytest.mark.fault
 async def test_while_it_hangs_everyone_is_told_in_time_and_then_it_goes_on(
     jobs: httpx.Client, server: Server, dsn: str, flow: Endpoint
 ) -> None:

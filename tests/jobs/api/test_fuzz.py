@@ -43,7 +43,7 @@ def test_no_request_makes_the_server_fail(
     document: Any, server: Server, jobs: httpx.Client, path: str, method: str, mode: GenerationMode
 ) -> None:
     @given(case=document[path][method].as_strategy(generation_mode=mode))
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     def ask(case: Any) -> None:
         case.call_and_validate(
             base_url=server.url,
