@@ -20,6 +20,9 @@ IMAGES = ROOT / "docs" / "images"
 PASSWORD = "shown-to-nobody"
 FILLED_MS = 65_000
 """The charts of the Live page show the last minute."""
+RUN_MS = 180_000
+"""How long a training run may take on a slow machine."""
+OPEN = "document.querySelectorAll('details').forEach((form) => (form.open = true))"
 PAGES = {
     "endpoint": "/endpoints/shuttle-fault/",
     "versions": "/endpoints/shuttle-fault/versions/",
@@ -60,11 +63,34 @@ def _take(browser: Browser, address: str) -> None:
     for name, path in PAGES.items():
         page.goto(address + path)
         page.screenshot(path=IMAGES / f"{name}.png")
+    _take_jobs(page, address)
     dark = _logged_in(browser, address, width=1280, height=900, color_scheme="dark")
     phone = _logged_in(browser, address, width=390, height=844)
     phone.wait_for_timeout(FILLED_MS)
     dark.screenshot(path=IMAGES / "live-dark.png")
     phone.screenshot(path=IMAGES / "live-phone.png")
+
+
+def _take_jobs(page: Page, address: str) -> None:
+    """A batch job and a training run, asked for on their pages, when they are done."""
+    page.goto(f"{address}/jobs/")
+    example = page.request.get(f"{address}/jobs/examples/shuttle-fault.csv").text().splitlines()
+    rows = "\n".join([example[0], *example[1:] * 50_000, example[1].replace(".", "x"), ""])
+    page.evaluate(OPEN)
+    page.set_input_files("#upload-file", {"name": "readings.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+    page.click("#upload [type=submit]")
+    page.get_by_text("50,001 rows.").wait_for(timeout=RUN_MS)
+    page.get_by_role("heading", name="Rows without an answer").wait_for()
+    page.screenshot(path=IMAGES / "job.png")
+    page.goto(f"{address}/trainings/")
+    page.evaluate(OPEN)
+    page.select_option("#train-algorithm", "shuttle-fault/random_forest")
+    page.fill("#train-reason", "The sensors were calibrated.")
+    page.click("#train [type=submit]")
+    page.locator("#approve").wait_for(timeout=RUN_MS)
+    page.get_by_role("heading", name="The gate").scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)
+    page.screenshot(path=IMAGES / "training.png")
 
 
 def _logged_in(browser: Browser, address: str, *, width: int, height: int, color_scheme: str = "light") -> Page:
