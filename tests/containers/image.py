@@ -63,8 +63,8 @@ class Image:
                     self._run(step.words, where, dockerfile.environment(stage))
         self.place("/tmp").mkdir()
         if self.account is not None:
-            for owned in (self.place("/tmp"), self.place("/var/lib/foretell/store")):
-                os.chown(owned, self.account.uid, self.account.gid)
+            for owned in ("/tmp", "/var/lib/foretell/store", "/var/lib/foretell/uploads"):
+                os.chown(self.place(owned), self.account.uid, self.account.gid)
 
     def place(self, path: str) -> Path:
         """Where a path of the image is."""

@@ -314,6 +314,13 @@ def test_the_worker_works_and_beat_has_its_schedule(place: Place):
         until(lambda: connection.execute(done, (asked.stdout.split()[-1],)).fetchone() == ("SUCCESS",))
         scheduled = "SELECT 1 FROM django_celery_beat_periodictask WHERE task = 'jobs.partitions_maintain'"
         until(lambda: connection.execute(scheduled).fetchone())
+    rows, results = place.image.place("/tmp/rows.csv"), place.image.place("/tmp/results.csv")
+    rows.write_text("\n".join([",".join(f"s{n}" for n in range(1, 10)), ",".join(map(str, READING)), ""]))
+    done = place.image.run(
+        place.services["worker"], "python", "manage.py", "batch", ENDPOINT, str(rows), "--out", str(results)
+    )
+    assert done.returncode == 0, done.stderr
+    assert ",ok," in results.read_text()
     for name in ("worker", "beat"):
         until(lambda name=name: healthy(place, name, PULSE_FILE=str(place.image.place(f"/tmp/{name}"))))
 
