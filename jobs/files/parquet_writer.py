@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
@@ -79,7 +79,7 @@ class Writer:
         self._waiting = []
         inputs = [self._input(position, columns[position]) for position in range(len(self._inputs))]
         beside = zip(columns[len(inputs) :], self._schema.types[len(inputs) :], strict=True)
-        arrays = [*inputs, *(pa.array(values, type_) for values, type_ in beside)]
+        arrays = [*inputs, *(_array(values, type_) for values, type_ in beside)]
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema), row_group_size=GROUP)
 
     def _input(self, position: int, values: Sequence[Any]) -> pa.Array:
@@ -87,15 +87,34 @@ class Writer:
         one, type_ = self._inputs[position], self._schema.types[position]
         try:
             if self._are_texts and types.is_floating(type_) and set(map(type, values)) == {str}:
-                texts = pa.array(values, pa.string())
-                return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts).cast(type_)
+                return _array([value or None for value in values], pa.string()).cast(type_)
             # An empty text of a CSV is a missing value of an input, so that has to be looked at.
             plain = one is None or "" not in values
             if plain and set(map(type, values)) <= _SAME[one.dtype if one is not None else "string"]:
-                return pa.array(values, type_)
+                return _array(values, type_)
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
             pass
-        return pa.array([_cell(self._spelt[position](value), one) for value in values], type_)
+        return _array([_cell(self._spelt[position](value), one) for value in values], type_)
+
+
+def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
+    """Values of a column's type, or None, as an Arrow array.
+
+    Not by `pa.array`, which imports pandas at its first call: 50 MB and more than a second, in a web process.
+
+    Raises:
+        OverflowError: an integer is beyond 64 bits.
+        UnicodeEncodeError: a text holds half a surrogate pair.
+    """
+    if types.is_string(type_):
+        builder = pa.lib.StringBuilder()
+        builder.append_values(values)
+        return builder.finish()
+    there = np.fromiter((value is not None for value in values), np.bool_, len(values))
+    kind = np.float64 if types.is_floating(type_) else np.int64
+    numbers = np.fromiter((0 if value is None else value for value in values), kind, len(values))
+    mask = pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
+    return pa.Array.from_buffers(type_, len(values), [mask, pa.py_buffer(numbers.tobytes())])
 
 
 def _cell(value: Any, one: Input | None) -> Any:

@@ -3,6 +3,8 @@
 import datetime
 import decimal
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +300,20 @@ def test_what_was_written_is_an_input_again(path: Path) -> None:
 
     beside = ["row", "status", "label", "score_ok", "score_worn", "error", "detail"]
     assert tables.read(path, "parquet", SMALL, beside) == [ROW]
+
+
+def test_writing_does_not_import_pandas_into_a_web_process():
+    program = (
+        "import sys\n"
+        "from inference.engine.inputs import Input\n"
+        "from inference.engine.signature import Output, Signature\n"
+        "from jobs.files import Header, Writer\n"
+        "signature = Signature((Input(name='a', dtype='float'), Input(name='b', dtype='string')), "
+        "Output(kind='regression'))\n"
+        "for came, cells in (('csv', [['1.5', 'x'], ['', 'y']]), ('ndjson', [[1.5, 'x'], [None, 3]])):\n"
+        "    writer = Writer('parquet', Header(columns=('a', 'b')), signature.output, signature, came)\n"
+        "    writer.head(), writer.rows(1, cells, [('{\"value\":1.0}', None, None)] * 2), writer.end()\n"
+        "print('pandas' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False", done.stderr
