@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.deployer import Deployer
 from tests.faults.stack import ENDPOINT, Stack
-from tests.faults.trainings import Training
+from tests.faults.trainings import Training, cancel_all
 
 pytestmark = [pytest.mark.fault, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -27,6 +27,7 @@ def deploying(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
         deployer.deploy("logistic_regression-1.0.0")
     yield {"TMPDIR": str(tmp_path)}
     stack.crew.dismiss()
+    cancel_all(stack)
     with Deployer(stack) as deployer:
         deployer.deploy(champion)
     stack.sql("UPDATE inference_endpoint SET promotion = 'approve' WHERE slug = %s", (ENDPOINT,))

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 
 from tests.faults.crew import Hand
@@ -15,6 +16,8 @@ from tests.faults.stack import ENDPOINT, POLL_S, Stack
 OPEN = ("queued", "running")
 HELD_UP = {"publish": "inference_version", "promote": "inference_deployment"}
 """Steps that are over in a moment, and the table whose lock holds them up in the middle of their transaction."""
+BEGUN_S = 0.5
+"""After so much processor time a training process has bound its life to its worker's."""
 
 
 class Training:
@@ -107,7 +110,7 @@ class Training:
         )
         table = HELD_UP.get(step)
         # A short step waits for the lock; a long one has a process of its own below the worker's child.
-        working = table is not None or len(hand.children) > 1
+        working = table is not None or any(map(_is_at_work, hand.children[1:]))
         return working and connection.execute(query, (self.id, step, table, table)).fetchone() is not None
 
     def _row(self, column: str) -> Any:
@@ -119,3 +122,16 @@ class Training:
 
     def _where(self) -> str:
         return f"{self.said}\n" + "\n".join(f"{hand.name}: {hand.log()[-1500:]}" for hand in self.stack.crew.hands)
+
+
+def _is_at_work(process: psutil.Process) -> bool:
+    """Whether a training process is past its beginning."""
+    with suppress(psutil.NoSuchProcess):
+        return process.cpu_times().user > BEGUN_S
+    return False
+
+
+def cancel_all(stack: Stack) -> None:
+    """End what is not over."""
+    for (id_,) in stack.sql("SELECT id::text FROM jobs_trainingrun WHERE state = ANY (%s)", (list(OPEN),)):
+        Training(stack, id=id_).cancel()
