@@ -173,7 +173,7 @@ MUTATIONS = (
         name="starts-a-slot-for-each-message",
         file="jobs/slots.py",
         before='        return f"{self.local:%Y-%m-%dT%H:%M} {self.zone}"\n',
-        after="        return str(__import__('uuid').uuid4())\n",
+        after="        return f\"{self.local:%Y-%m-%dT%H:%M} {__import__('uuid').uuid4()}\"\n",
         test="test_two_beats.py::test_each_slot_is_started_once_by_two_beats_of_which_one_is_killed",
         words="{MINUTES}",
     ),
