@@ -7,13 +7,15 @@ from django.conf import settings
 from django.db import OperationalError
 
 from inference import partitions
-from jobs import batch, schedules, sweeper, watchdog, worker
+from jobs.batch import work as batch
 from jobs.errors import StorageUnavailable
+from jobs.schedules import rows as schedules
 from jobs.services import retention_apply, schedule_start, schedules_look
 from jobs.services.retention import Removed
 from jobs.services.slots import EARLY_S
 from jobs.training import runs
 from jobs.wakeups import BATCH, TRAINING, wake
+from jobs.workers import sweeper, watchdog, worker
 
 
 class PartitionsMaintained(TypedDict):
@@ -83,6 +85,6 @@ def apply_retention() -> Removed:
     return retention_apply(days=settings.JOB_RETENTION_DAYS)
 
 
-@shared_task(name=watchdog.TASK, ignore_result=True, Strategy="jobs.watchdog:hear")
+@shared_task(name=watchdog.TASK, ignore_result=True, Strategy="jobs.workers.watchdog:hear")
 def canary() -> None:
     """A worker's message to itself: heard by its main process, worked on by nobody."""

@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-from jobs.schedule import SCHEDULE
+from jobs.schedules.standing import SCHEDULE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 

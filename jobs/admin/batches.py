@@ -25,7 +25,7 @@ from jobs import files, phrases, storage
 from jobs.admin.answerers import Answerer, answerers, chosen
 from jobs.admin.pages import JobsPage
 from jobs.models import BatchJob
-from jobs.query import Selection
+from jobs.replay.query import Selection
 from jobs.selectors import Progress, batch_job_list, batch_progress
 from jobs.services import Upload, batch_job_create, batch_query_create
 

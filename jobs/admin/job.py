@@ -19,9 +19,9 @@ from inference.permissions import RUN_BATCH, SEE_BATCHES
 from jobs import files, phrases
 from jobs.admin.batches import Shown
 from jobs.admin.pages import ELSES, JobsPage, job_get, may_run
-from jobs.downloads import LONGEST_REST_S, download
+from jobs.batch.downloads import LONGEST_REST_S, download
 from jobs.models import BatchJob
-from jobs.query import Selection
+from jobs.replay.query import Selection
 from jobs.selectors import Progress, batch_progress, batch_results
 from jobs.services import batch_job_cancel, batch_job_pause, batch_job_resume, batch_job_retry
 from jobs.watch import job_mark

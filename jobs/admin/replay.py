@@ -12,7 +12,7 @@ from inference.permissions import SEE_BATCHES
 from jobs.admin.batches import Shown
 from jobs.admin.pages import JobsPage, job_get
 from jobs.admin.plots import Plot, histogram
-from jobs.report import Report, Slice
+from jobs.replay.report import Report, Slice
 from jobs.selectors import batch_progress
 
 

@@ -1,4 +1,4 @@
-"""The plots of a training run, from the numbers that `jobs.plots` left in its report."""
+"""The plots of a training run, from the numbers that `jobs.training.plots` left in its report."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -17,7 +17,7 @@ from jobs.admin.pages import ELSES, JobsPage
 from jobs.admin.trainings import endpoint_of, trainable
 from jobs.errors import BadSchedule
 from jobs.models import BatchJob, TrainingRun
-from jobs.schedules import (
+from jobs.schedules.rows import (
     BatchPlan,
     Plan,
     RetrainingPlan,

@@ -13,7 +13,7 @@ from inference.models import Deployment, Endpoint, Role, Version
 from inference.selectors import endpoint_get, version_get
 from jobs.api import queries
 from jobs.models import BatchJob, TrainingRun
-from jobs.schedules import Schedule, schedule_get
+from jobs.schedules.rows import Schedule, schedule_get
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from jobs.api.database import ask
 from jobs.api.keys import slot_of
 from jobs.errors import EndpointUnsaid, IdempotencyMismatch, StorageFull
 from jobs.models import BatchJob
-from jobs.query import MOST_ROWS, Selection
+from jobs.replay.query import MOST_ROWS, Selection
 
 MEDIA_TYPES = {"text/csv": "csv", "application/x-ndjson": "ndjson", "application/vnd.apache.parquet": "parquet"}
 """What a file may come as, and the name of its format."""

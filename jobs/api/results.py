@@ -15,13 +15,14 @@ from inference.http.replies import StreamedReply
 from inference.http.requests import Request
 from inference.http.uploads import in_thread
 from inference.http.views import ExpressView
-from jobs import downloads, files, storage
+from jobs import files, storage
 from jobs.api import queries, schema
 from jobs.api.access import job_of
 from jobs.api.database import ask
 from jobs.api.intake import MEDIA_TYPES
 from jobs.api.shown import result_shown
-from jobs.downloads import LONGEST_REST_S, SLICE, chunk_results
+from jobs.batch import downloads
+from jobs.batch.downloads import LONGEST_REST_S, SLICE, chunk_results
 from jobs.errors import JobState, ReportPending
 from jobs.files import Header, Writer
 from jobs.models import BatchJob, Chunk, Result

@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from inference.api.serializers import TimeField
 from jobs.models import TrainingRun
-from jobs.query import MOST_ROWS
+from jobs.replay.query import MOST_ROWS
 
 
 class RunStartSerializer(serializers.Serializer):

@@ -14,8 +14,8 @@ from jobs.api.access import actor, endpoint_of, schedule_of
 from jobs.api.bodies import Fields, fields_of
 from jobs.api.database import ask
 from jobs.api.shown import schedule_shown
-from jobs.query import MOST_ROWS
-from jobs.schedules import BatchPlan, Plan, RetrainingPlan, schedule_list
+from jobs.replay.query import MOST_ROWS
+from jobs.schedules.rows import BatchPlan, Plan, RetrainingPlan, schedule_list
 
 CREATED = 201
 MOST_HOURS = 10**6

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from inference.api.serializers import OutputField, TimeField
 from jobs.models import BatchJob
-from jobs.query import MOST_ROWS
+from jobs.replay.query import MOST_ROWS
 
 
 class SelectionSerializer(serializers.Serializer):

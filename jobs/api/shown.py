@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from jobs.models import BatchJob, Result, RunLine, TrainingRun
-from jobs.schedules import Schedule
+from jobs.schedules.rows import Schedule
 from jobs.selectors import Progress
 
 _INTERNAL = ("file", "candidate")

@@ -15,10 +15,10 @@ from inference.errors import UnknownEndpoint, UnknownVersion
 from inference.models import Deployment, Endpoint, Role, Version
 from inference.services import control_log_write
 from jobs import storage
-from jobs.chunks import job_finish
+from jobs.batch.chunks import job_finish
+from jobs.batch.reading import folder
 from jobs.errors import JobState
 from jobs.models import BatchJob, Chunk
-from jobs.reading import folder
 from jobs.wakeups import BATCH, wake
 
 EXPIRE_ROWS = 20_000

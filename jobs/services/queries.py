@@ -8,7 +8,7 @@ from inference.engine.errors import InvalidInput, Problem
 from inference.models import Endpoint, Version
 from inference.selectors import device_get, version_get
 from jobs.models import BatchJob
-from jobs.query import MOST_ROWS, Selection
+from jobs.replay.query import MOST_ROWS, Selection
 from jobs.services.batch import batch_job_ask
 
 _EARLIEST = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

@@ -10,11 +10,12 @@ from inference.errors import AlreadyExists, EndpointRetired, NotFound
 from inference.models import SLUG, Endpoint, Version
 from inference.selectors import device_get, version_get
 from inference.services import control_log_write
-from jobs import schedules, slots
 from jobs.errors import BadSchedule
-from jobs.query import MOST_ROWS
-from jobs.schedule import SCHEDULE
-from jobs.schedules import TASK, BatchPlan, Kept, Plan, RetrainingPlan, Schedule, schedule_get
+from jobs.replay.query import MOST_ROWS
+from jobs.schedules import rows as schedules
+from jobs.schedules import slots
+from jobs.schedules.rows import TASK, BatchPlan, Kept, Plan, RetrainingPlan, Schedule, schedule_get
+from jobs.schedules.standing import SCHEDULE
 
 LEAST_RETRAINING_MINUTES = 5
 MOST_HOURS = 400 * 24

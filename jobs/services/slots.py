@@ -9,11 +9,12 @@ from django_celery_beat.models import PeriodicTask
 from inference.engine.errors import ForetellError
 from inference.errors import EndpointRetired
 from inference.selectors import version_get
-from jobs import schedules, slots
 from jobs.errors import RunInProgress
 from jobs.models import BatchJob, ScheduleSlot, TrainingRun
-from jobs.query import Selection
-from jobs.schedules import Kept, RetrainingPlan
+from jobs.replay.query import Selection
+from jobs.schedules import rows as schedules
+from jobs.schedules import slots
+from jobs.schedules.rows import Kept, RetrainingPlan
 from jobs.services.queries import batch_query_create
 from jobs.services.training import training_run_start
 

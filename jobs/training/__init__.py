@@ -2,7 +2,3 @@
 
 What runs in the limited process knows no Django: `version`. What works on a run's row does: `runs` and its steps.
 """
-
-from jobs.training.git import Trained, train
-
-__all__ = ["Trained", "train"]

@@ -11,9 +11,9 @@ from inference.engine import definition as definitions
 from inference.engine import manifest as manifests
 from inference.engine.definition import Definition
 from inference.engine.manifest import Manifest
-from jobs import algorithms, datasets
-from jobs.algorithms import Algorithm
 from jobs.errors import VersionExists
+from jobs.training import algorithms, datasets
+from jobs.training.algorithms import Algorithm
 from jobs.training.version import Say, make
 
 FIRST_VERSION = "1.0.0"

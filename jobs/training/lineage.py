@@ -5,9 +5,9 @@ from pathlib import Path
 
 from inference.engine.manifest import sha256
 from inference.models import Deployment, Role, Version
-from jobs import algorithms
 from jobs.errors import AlgorithmInvalid
 from jobs.models import TrainingRun
+from jobs.training import algorithms
 
 
 def next_number(run: TrainingRun) -> str:

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs import trainer
 from jobs.errors import StepFailed, TrainingKilled
-from jobs.limits import Limits
-from jobs.sandbox import ROOT
+from jobs.training import trainer
+from jobs.training.limits import Limits
+from jobs.training.sandbox import ROOT
 from jobs.training.version import Say
 
 LOOK_S = 0.5

@@ -24,15 +24,16 @@ from inference.engine.definition import Definition
 from inference.management.command import store as serving_store
 from inference.models import Version
 from inference.services import version_publish
-from jobs import algorithms, frozen, gate, selection, storage, trainer
+from jobs import storage
 from jobs.errors import DataInvalid, TrainingFailed
 from jobs.leases import Lease
-from jobs.limits import Limits
 from jobs.models import TrainingRun
+from jobs.training import algorithms, frozen, gate, selection, trainer
+from jobs.training.limits import Limits
 from jobs.training.lineage import actor, champion_of, check_code, next_number, split_seed
 from jobs.training.process import run as run_process
 from jobs.training.version import Say
-from jobs.workplace import workplace
+from jobs.training.workplace import workplace
 
 DATA, RUNS = "training/data", "training/runs"
 Step = TrainingRun.Step

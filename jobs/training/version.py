@@ -19,12 +19,12 @@ from inference.engine.loader import COMPILED, GOLDEN, MODEL, golden_bytes
 from inference.engine.manifest import Manifest, Parity
 from inference.engine.runtimes import OnnxRuntime, Runtime, SklearnRuntime, estimator_input
 from inference.engine.signature import Row, Signature
-from jobs import machine
-from jobs.algorithms import Algorithm
-from jobs.datasets import Dataset, Split
 from jobs.errors import TrainingFailed
-from jobs.evaluation import evaluate
-from jobs.reference import summarise
+from jobs.training import machine
+from jobs.training.algorithms import Algorithm
+from jobs.training.datasets import Dataset, Split
+from jobs.training.evaluation import evaluate
+from jobs.training.reference import summarise
 
 GOLDEN_ROWS = 64
 _METHODS = {"classification": "predict_proba", "regression": "predict", "anomaly": "decision_function"}

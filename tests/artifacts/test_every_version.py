@@ -15,7 +15,7 @@ from inference.engine import parity, store
 from inference.engine.loader import COMPILED, GOLDEN, MODEL, estimator_of, load
 from inference.engine.runtimes import SklearnRuntime
 from inference.engine.signature import Row
-from jobs import algorithms, datasets
+from jobs.training import algorithms, datasets
 
 ARTIFACTS: Path = settings.ARTIFACTS_DIR
 ENDPOINTS = definitions.found(ARTIFACTS)

@@ -123,7 +123,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="leaves-locked-what-a-stopped-worker-locked",
-        file="jobs/sweeper.py",
+        file="jobs/workers/sweeper.py",
         before="        end_stopped(model)\n",
         after="        pass\n",
         test="test_workers_killed.py::test_a_worker_stopped_within_its_transaction_holds_nobody_up",
@@ -131,7 +131,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="sends-no-wake-up-again",
-        file="jobs/sweeper.py",
+        file="jobs/workers/sweeper.py",
         before='    _wake(BATCH, "batch", _takeable_batch())\n',
         after="",
         test="test_redis_away.py::test_a_job_whose_wake_up_was_lost_is_done_all_the_same",
@@ -147,7 +147,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="stays-deaf",
-        file="jobs/watchdog.py",
+        file="jobs/workers/watchdog.py",
         before="        if self._missed >= MISSES:\n",
         after="        if False:\n",
         test="test_redis_away.py::test_a_worker_that_hears_nothing_any_more_ends_and_is_started_again",
@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="stores-a-chunk-in-two-steps",
-        file="jobs/chunks.py",
+        file="jobs/batch/chunks.py",
         before="    with transaction.atomic():\n        lease.release(state=Chunk.State.DONE",
         after="    if True:\n        lease.release(state=Chunk.State.DONE",
         test="test_workers_killed.py::test_a_worker_killed_while_it_stores_leaves_all_of_a_chunk_or_nothing",
@@ -171,7 +171,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="starts-a-slot-for-each-message",
-        file="jobs/slots.py",
+        file="jobs/schedules/slots.py",
         before='        return f"{self.local:%Y-%m-%dT%H:%M} {self.zone}"\n',
         after="        return f\"{self.local:%Y-%m-%dT%H:%M} {__import__('uuid').uuid4()}\"\n",
         test="test_two_beats.py::test_each_slot_is_started_once_by_two_beats_of_which_one_is_killed",
@@ -179,7 +179,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="leaves-a-training-behind",
-        file="jobs/limits.py",
+        file="jobs/training/limits.py",
         before="    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)\n",
         after="",
         test="test_training_killed.py::test_a_killed_training_changes_nothing_and_is_done_by_another[fit]",

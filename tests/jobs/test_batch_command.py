@@ -18,9 +18,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from inference.models import ControlLog, Endpoint
-from jobs import batch, reading, shelf, sweeper
+from jobs.batch import reading, shelf
+from jobs.batch import work as batch
 from jobs.models import BatchJob
 from jobs.services import batch_job_cancel, batch_job_pause
+from jobs.workers import sweeper
 from tests.jobs.orders import order
 from tests.project.children import until
 

@@ -18,11 +18,11 @@ from django_celery_beat.models import PeriodicTask
 
 from inference.models import Endpoint
 from jobs.models import BatchJob, ScheduleSlot
-from jobs.pulse import Scheduler
-from jobs.schedule import SCHEDULE
-from jobs.schedules import BatchPlan, Kept, kept, schedule_get, system_schedule_list
+from jobs.schedules.rows import BatchPlan, Kept, kept, schedule_get, system_schedule_list
+from jobs.schedules.standing import SCHEDULE
 from jobs.services import schedule_change, schedule_create
 from jobs.tasks import schedule_due
+from jobs.workers.pulse import Scheduler
 from project.celery import app
 from project.part import Part, end
 from tests.jobs.crew import ROOT, worker

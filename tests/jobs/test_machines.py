@@ -9,8 +9,9 @@ import pytest
 from inference import artifacts
 from inference.models import Endpoint
 from inference.services import release_deploy
-from jobs import batch, shelf
-from jobs.downloads import download
+from jobs.batch import shelf
+from jobs.batch import work as batch
+from jobs.batch.downloads import download
 from jobs.models import BatchJob
 from tests.bucket import CREDENTIAL, Bucket, S3Server
 from tests.inference import tiny

@@ -8,7 +8,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from inference.models import Endpoint
-from jobs import batch, chunks, reading
+from jobs.batch import chunks, reading
+from jobs.batch import work as batch
 from jobs.models import BatchJob, Chunk
 from jobs.selectors import RATE_S, batch_job_list, batch_progress, batch_results
 from jobs.services import batch_job_pause

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from celery.contrib.testing.worker import start_worker
 
-from jobs.schedule import SCHEDULE
+from jobs.schedules.standing import SCHEDULE
 from jobs.tasks import partitions_maintain
 from project.celery import app
 

@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from inference.models import Endpoint
-from jobs import reading
-from jobs.batch import work
+from jobs.batch import reading
+from jobs.batch.work import work
 from jobs.models import RunLine, TrainingRun
 from jobs.services import batch_job_cancel
 from jobs.watch import POLL, JobsConsumer, News, Poll

@@ -27,8 +27,8 @@ from inference.models import ControlLog, Endpoint, Feedback, Note, Prediction
 from inference.permissions import ADMIN, DATA_SCIENTIST, OPERATOR, VIEWER
 from inference.services import credential_create, device_create, release_deploy
 from jobs.models import BatchJob, TrainingRun
-from jobs.report import Interval, Report
-from jobs.schedules import BatchPlan
+from jobs.replay.report import Interval, Report
+from jobs.schedules.rows import BatchPlan
 from jobs.services import schedule_create
 from tests.inference import tiny
 

@@ -19,11 +19,11 @@ from inference.management.command import RegistryCommand, command_actor, listed
 from inference.models import Endpoint, Role, Version
 from inference.selectors import endpoint_get, version_get
 from jobs import files, storage
-from jobs.downloads import download
+from jobs.batch.downloads import download
 from jobs.management.following import follow
 from jobs.models import BatchJob
 from jobs.phrases import duration_said
-from jobs.query import MOST_ROWS, Selection
+from jobs.replay.query import MOST_ROWS, Selection
 from jobs.selectors import Progress
 from jobs.services import Upload, batch_job_create, batch_query_create
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from inference.engine import definition as definitions
 from inference.engine.errors import ForetellError
-from jobs import algorithms
-from jobs.training import train
+from jobs.training import algorithms
+from jobs.training.git import train
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from inference.engine import definition
 from inference.engine.errors import ForetellError
-from jobs import datasets
+from jobs.training import datasets
 from project import simulation
 from project.simulation import SimulatedDevice
 

@@ -17,7 +17,7 @@ from inference.engine import store
 from inference.engine.errors import ArtifactCorrupted, ArtifactError, ArtifactUnsafe, ManifestMismatch, ModelError
 from inference.engine.loader import FULL_BATCH, load
 from inference.engine.manifest import File, Manifest
-from jobs.training import train
+from jobs.training.git import train
 from tests import boilers
 from tests.inference import tiny
 

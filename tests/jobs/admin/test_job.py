@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from django.contrib.messages import get_messages
 
-from jobs import reading
-from jobs.batch import work
+from jobs.batch import reading
+from jobs.batch.work import work
 from jobs.models import BatchJob
 from jobs.services import batch_job_expire
 from tests.jobs.orders import order

@@ -6,8 +6,8 @@ import pytest
 
 from inference.engine.store import FolderStore
 from inference.services import release_deploy
-from jobs.batch import work
-from jobs.query import Selection
+from jobs.batch.work import work
+from jobs.replay.query import Selection
 from jobs.services import batch_query_create
 from tests.inference import tiny
 from tests.jobs.answered import store

@@ -4,7 +4,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import ScheduleSlot
-from jobs.schedules import BatchPlan, schedule_get, schedule_list
+from jobs.schedules.rows import BatchPlan, schedule_get, schedule_list
 from jobs.services import schedule_create
 from tests.jobs.orders import order
 

@@ -13,9 +13,11 @@ from inference.engine.store import FolderStore
 from inference.models import ControlLog, Endpoint
 from inference.selectors import version_get
 from inference.services import device_create, release_deploy, version_deploy
-from jobs import batch, reading, shelf, storage
+from jobs import storage
+from jobs.batch import reading, shelf
+from jobs.batch import work as batch
+from jobs.batch.reading import claim_unread, read
 from jobs.models import BatchJob
-from jobs.reading import claim_unread, read
 from jobs.services import batch_job_expire
 from tests.inference import tiny
 from tests.jobs.api.conftest import Client

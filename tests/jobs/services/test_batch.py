@@ -11,7 +11,9 @@ from django.core.files.storage import storages
 from inference.engine.errors import ModelUnavailable
 from inference.errors import UnknownEndpoint, UnknownVersion
 from inference.models import ControlLog, Endpoint
-from jobs import batch, reading, wakeups
+from jobs import wakeups
+from jobs.batch import reading
+from jobs.batch import work as batch
 from jobs.errors import JobState
 from jobs.models import BatchJob, Chunk, Result
 from jobs.services import (

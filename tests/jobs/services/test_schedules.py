@@ -14,8 +14,8 @@ from inference.errors import AlreadyExists, EndpointRetired, NotFound, UnknownVe
 from inference.models import ControlLog, Deployment, Device, Endpoint
 from jobs.errors import BadSchedule
 from jobs.models import BatchJob, ScheduleSlot, TrainingRun
-from jobs.query import Selection
-from jobs.schedules import BatchPlan, Kept, RetrainingPlan, Schedule, schedule_get, schedule_list
+from jobs.replay.query import Selection
+from jobs.schedules.rows import BatchPlan, Kept, RetrainingPlan, Schedule, schedule_get, schedule_list
 from jobs.services import schedule_change, schedule_create, schedule_delete, schedule_start, schedules_look
 
 DAY = BatchPlan(hours=24)
@@ -39,7 +39,7 @@ def long_known(name: str = "nightly") -> None:
 
 
 def _kept(row: PeriodicTask) -> Kept:
-    from jobs.schedules import kept
+    from jobs.schedules.rows import kept
 
     return kept(row)
 

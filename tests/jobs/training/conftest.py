@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from inference.engine.store import FolderStore
-from jobs.training import train
+from jobs.training.git import train
 from tests import boilers
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from inference.engine import manifest as manifests
 from inference.engine.errors import ArtifactUnsafe
 from inference.engine.loader import load
 from jobs.errors import AlgorithmInvalid, TrainingFailed, VersionExists
-from jobs.training import train
+from jobs.training.git import train
 from tests import boilers
 
 FOREST = """
@@ -75,7 +75,7 @@ def test_training_twice_in_two_processes_gives_the_same_bits(tmp_path: Path) -> 
         (forest / "algorithm.py").write_text(FOREST)
         (forest / "params.toml").write_text("seed = 5")
         code = (
-            "from pathlib import Path; from jobs.training import train;"
+            "from pathlib import Path; from jobs.training.git import train;"
             f"folder = Path({str(tmp_path / str(number) / 'boilers')!r});"
             "train(folder, 'plain'); train(folder, 'forest')"
         )

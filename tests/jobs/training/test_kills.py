@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import pytest
 
-from jobs import trainer
+from jobs.training import trainer
 from tests.project.children import until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,7 +105,7 @@ def test_a_killed_worker_changes_nothing_and_the_next_one_ends_the_run(
 
 def _tidied(run: str) -> None:
     """What the killed worker left goes once it is an hour old, and not before."""
-    from jobs import workplace
+    from jobs.training import workplace
 
     left = list(Path(tempfile.gettempdir()).glob(f"{workplace.PREFIX}{run}-*"))
     workplace.tidy()

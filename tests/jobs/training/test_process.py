@@ -7,10 +7,9 @@ from typing import Any
 import psutil
 import pytest
 
-from jobs import trainer
 from jobs.errors import LeaseLost, StepFailed, TrainingKilled
-from jobs.limits import Limits
-from jobs.training import process
+from jobs.training import process, trainer
+from jobs.training.limits import Limits
 from tests import boilers
 
 LIMITS = {"memory_bytes": 3 * 2**30, "cpu_s": 60, "wall_s": 60.0, "file_bytes": 2**20}

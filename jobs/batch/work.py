@@ -1,0 +1,108 @@
+"""What a worker does with batch jobs: it takes one piece of work after another until nothing is left."""
+
+import errno
+import time
+from collections.abc import Callable
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+from jobs.batch import chunks, reading
+from jobs.errors import LeaseLost, StorageUnavailable
+from jobs.leases import LEASE_S, Lease
+from jobs.replay import replay
+
+LOOK_S = 20.0
+"""How long one look at the tables goes on taking work."""
+RETRY_S = 1.0
+
+_TROUBLE = (OperationalError, InterfaceError, StorageUnavailable)
+_AWAY = ("08", "40", "53", "57")
+"""Classes of SQLSTATE that are no fault of the work: no connection, a deadlock, no room, a server that ends."""
+_CANCELLED = "57014"
+"""A statement that took too long, which it may do again."""
+
+Stopping = Callable[[], bool]
+Work = Callable[[Lease], None]
+GiveBack = Callable[[Lease, bool], None]
+logger = structlog.get_logger(__name__)
+
+
+def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
+    """Read jobs, work on chunks and report on replays, until there is nothing left or the worker is to stop.
+
+    Args:
+        for_s: how long to take more.
+
+    Returns:
+        Whether there may be more to do at once. Not while Postgres or the storage is away: the sweeper looks again.
+    """
+    until_s = time.monotonic() + for_s
+    try:
+        while not stopping():
+            if not _next(stopping):
+                return False
+            if time.monotonic() > until_s:
+                return True
+    except Exception as error:
+        if not _is_away(error):
+            raise
+        connection.close()
+        logger.warning("a worker waits for Postgres or the storage", reason=_brief(error))
+        return False
+    return True
+
+
+def _next(stopping: Stopping) -> bool:
+    """Do one piece of work, if there is one. One that fails is left for another try, by whoever comes first."""
+    if (lease := reading.claim_unread()) is not None:
+        _try(lease, reading.read, reading.give_back, stopping)
+    elif (lease := chunks.claim_waiting()) is not None:
+        _try(lease, chunks.work, chunks.give_back, stopping)
+    elif (lease := replay.claim_unreported()) is not None:
+        _try(lease, replay.report, replay.give_back, stopping)
+    else:
+        return False
+    return True
+
+
+def _try(lease: Lease, work: Work, give_back: GiveBack, stopping: Stopping) -> None:
+    try:
+        work(lease)
+    except LeaseLost as error:
+        logger.info("work was lost to another worker, or cancelled", reason=str(error))
+    except Exception as error:
+        if _is_away(error):
+            _give_back_soon(lease, give_back, stopping)
+            raise
+        logger.exception("a piece of batch work failed", what=str(lease.id), attempt=lease.attempt)
+        give_back(lease, True)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether an error says that Postgres or the storage is away or full, and nothing of the work itself."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not isinstance(error, _TROUBLE):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or (state[:2] in _AWAY and state != _CANCELLED)
+
+
+def _give_back_soon(lease: Lease, give_back: GiveBack, stopping: Stopping) -> None:
+    """Give work back without counting the attempt, if the database can be reached again before the lease ends."""
+    until_s = time.monotonic() + LEASE_S
+    while time.monotonic() < until_s and not stopping():
+        connection.close()
+        try:
+            give_back(lease, False)
+        except LeaseLost:
+            return
+        except _TROUBLE:
+            time.sleep(RETRY_S)
+        else:
+            return
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

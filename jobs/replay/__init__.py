@@ -1,0 +1,1 @@
+"""Replays: what a version says now beside what was answered then."""
