@@ -21,7 +21,7 @@ up: $(STAMP) ## Run all of it on this machine, with demo data and simulated devi
 	@exec $(BIN)/python manage.py up
 
 test: $(STAMP) ## Run the tests, but not the long ones.
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --dist loadfile
 
 lint: $(STAMP) ## Check style, types, layers and migrations.
 	$(BIN)/ruff check

@@ -27,7 +27,14 @@ _servers = pytest.StashKey[list[EmbeddedServer]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers and load the settings, before pytest-django looks for them."""
+    """Start the servers and load the settings, before pytest-django looks for them.
+
+    Each process that runs tests has its own; the one that only hands them out has none, and leaves its children an
+    environment without settings.
+    """
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # set by what other conftests import
+        return
     home = Path(tempfile.mkdtemp(prefix="ft-"))
     home.chmod(0o711)  # the servers of a test run as root run as `nobody`
     (home / "static").mkdir()  # whitenoise warns when it finds none
