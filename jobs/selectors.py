@@ -100,7 +100,8 @@ def batch_job_list(*, endpoints: Iterable[int] | None = None, state: str = "") -
         jobs = jobs.filter(endpoint__in=endpoints)
     if state:
         jobs = jobs.filter(state=state)
-    return jobs
+    # Said here: a caller that counts by job would lose the order of the model.
+    return jobs.order_by("-pk")
 
 
 def _rate(job: BatchJob, done: int, recent: int, now: datetime.datetime | None) -> float | None:

@@ -87,7 +87,7 @@ class TrainingLogView(ExpressView):
 class TrainingApproveView(ExpressView):
     """The version of a waiting run goes live."""
 
-    scopes = ("jobs",)
+    scopes = ("admin",)
 
     @run_schema.run_approve
     async def post(self, request: Request, id: str) -> bytes:
@@ -100,7 +100,7 @@ class TrainingApproveView(ExpressView):
 class TrainingRejectView(ExpressView):
     """The version of a waiting run stays published only."""
 
-    scopes = ("jobs",)
+    scopes = ("admin",)
 
     @run_schema.run_reject
     async def post(self, request: Request, id: str) -> bytes:

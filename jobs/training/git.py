@@ -59,8 +59,9 @@ def train(endpoint: Path, algorithm: str, *, version: str | None = None, say: Sa
 
 
 def _newest(folder: Path) -> str | None:
-    """The newest version in git, as text."""
+    """The newest version that was trained for git, as text; retrained ones may lie beside it."""
     numbers = [manifests.version_number(path.parent.name) for path in folder.glob(f"*/{manifests.NAME}")]
+    numbers = [number for number in numbers if number[2] == 0]
     return ".".join(map(str, max(numbers))) if numbers else None
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "inference", ROOT / "jobs")
 """What of this repository a training imports; beside it may lie a state folder with a database and secrets."""
 

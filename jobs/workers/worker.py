@@ -23,6 +23,7 @@ NICENESS = 10
 logger = structlog.get_logger(__name__)
 # Shared memory, made before the main process forks: a flag that all of its children see.
 _flag = mmap.mmap(-1, 1)
+_MAIN = os.getpid()
 
 
 def stopping() -> bool:
@@ -107,7 +108,9 @@ def _end(**_: Any) -> None:
 
 @worker_process_init.connect
 def _step_back(**_: Any) -> None:
-    with suppress(OSError):
-        os.nice(NICENESS)
+    # A worker without a pool sends this in its main process, which would not come back.
+    if os.getpid() != _MAIN:
+        with suppress(OSError):
+            os.nice(NICENESS)
     # One core a process: scikit-learn's own threads would take the others from live traffic.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

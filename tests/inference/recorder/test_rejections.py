@@ -23,7 +23,7 @@ def endpoint(dsn: str, clean_tables: None) -> int:
     with psycopg.connect(dsn) as connection:
         return connection.execute(
             "INSERT INTO inference_endpoint (slug, name, description, folder, signature, signature_digest, audit,"
-            " created_at) VALUES ('flow', '', '', '', '{}', '', 'strict', now()) RETURNING id"
+            " promotion, created_at) VALUES ('flow', '', '', '', '{}', '', 'strict', 'approve', now()) RETURNING id"
         ).fetchone()[0]
 
 

@@ -37,5 +37,5 @@ def client(server: Server, flow: Any) -> Iterator[Client]:
 
 @pytest.fixture
 def jobs(client: Client) -> httpx.Client:
-    """A client that may do all there is with jobs."""
-    return client("jobs")
+    """A client that may do all there is with jobs, and decide about versions."""
+    return client("jobs", "admin")

@@ -117,6 +117,14 @@ def test_a_waiting_version_is_approved(jobs: httpx.Client) -> None:
     checked(jobs.post(f"{place}reject", json=WHY), 409, "job_state")
 
 
+def test_who_may_start_a_run_may_not_decide_about_its_version(jobs: httpx.Client, client: Client) -> None:
+    place = started(jobs)
+    waiting(place)
+    for decision in ("approve", "reject"):
+        checked(client("jobs").post(f"{place}{decision}", json=WHY), 403, "insufficient_scope")
+    assert jobs.get(place).json()["state"] == "waiting"
+
+
 def test_one_is_not_approved_in_place_of_a_champion_nobody_saw(jobs: httpx.Client) -> None:
     place = started(jobs)
     waiting(place)
@@ -157,7 +165,7 @@ def test_a_credential_sees_and_decides_runs_of_its_endpoints_only(
     place = started(jobs)
     waiting(place)
     other = Endpoint.objects.create(slug="tide", name="Tide", signature=flow.signature, signature_digest="x")
-    narrow = client("jobs", endpoints=(other.slug,))
+    narrow = client("jobs", "admin", endpoints=(other.slug,))
     checked(narrow.post(TRAINING, json=ASKED), 404, "unknown_endpoint")
     assert narrow.get(TRAINING).json()["runs"] == []
     for path in ("", "log"):

@@ -1,6 +1,7 @@
 """Training versions for git."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,15 @@ def test_training_again_finds_the_same_bits_and_changes_nothing(tmp_path: Path) 
 
     assert (again.new, again.digest) == (False, first.digest)
     assert {path: path.stat().st_mtime_ns for path in first.folder.iterdir()} == before
+
+
+def test_a_retrained_version_that_was_pulled_into_git_is_left_alone(tmp_path: Path) -> None:
+    folder = boilers.write(tmp_path)
+    first = train(folder, "plain")
+    retrained = first.folder.with_name("1.0.1")
+    shutil.copytree(first.folder, retrained)
+
+    assert train(folder, "plain").folder == first.folder
 
 
 def test_a_version_that_is_there_is_never_replaced_by_other_bits(tmp_path: Path) -> None:

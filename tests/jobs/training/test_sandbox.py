@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 INSIDE = """
 import sys, os, socket, subprocess, signal, ctypes, multiprocessing
