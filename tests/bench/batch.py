@@ -31,6 +31,8 @@ from tests.faults.trainings import Training
 ROWS, QUICK_ROWS = 200_000, 20_000
 MILLION = 1_000_000
 WORKERS = (1, 2, 4)
+UP_WORKERS = 2
+"""As many as `up` runs, which is what the goal is for."""
 GOAL = 0.6
 WEB_MB, WORKER_MB = 300, 500
 P99_GOAL = 2.0
@@ -120,7 +122,8 @@ async def _rates(report: Report, stack: Stack, peaks: Peaks, *, rows: int, round
         if count == 1:
             for name, rate in zip(FORMATS, downloads, strict=True):
                 report.line(f"    rows a second, {name} download", f"{rate:,.0f}")
-            report.at_least("batch against predict + COPY, 1 worker", GOAL, Spread(tuple(ratios)))
+        if count == UP_WORKERS:
+            report.at_least(f"batch against predict + COPY, {count} workers", GOAL, Spread(tuple(ratios)))
 
 
 async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, measured_s: float) -> None:
