@@ -111,8 +111,12 @@ async def test_a_key_without_endpoints_may_use_all(credentials):
     caller.require("read")
 
 
-async def test_the_second_use_asks_nobody(credentials, counting):
+async def test_the_second_use_asks_nobody(credentials, counting, revision):
+    noticed = asyncio.Event()
+    revision.subscribe(noticed.set)
     bearer = _bearer(await make_device(name="pump"))
+    # What is resolved while a change is noticed is looked up anew.
+    await asyncio.wait_for(noticed.wait(), 20)
     assert credentials.resolve_cached(bearer) is None
     caller = await credentials.resolve(bearer)
     asked = len(counting.asked)

@@ -102,7 +102,9 @@ def test_a_slot_that_no_message_told_of_is_started_by_a_worker(flow: Endpoint, d
     with worker(Path(settings.FORETELL_HOME), dsn, queues="batch"):
         until(lambda: ScheduleSlot.objects.exists())
 
-    assert BatchJob.objects.get().schedule == "nightly"
+    # The next slot may have come meanwhile.
+    assert {job.schedule for job in BatchJob.objects.all()} == {"nightly"}
+    assert BatchJob.objects.count() <= ScheduleSlot.objects.count() <= 2
 
 
 def test_beat_undoes_nothing_when_it_writes_down_what_it_sent(flow: Endpoint, dsn: str) -> None:
