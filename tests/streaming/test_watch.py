@@ -137,12 +137,15 @@ class LateBrowser:
 async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of_old_ones(clean_tables):
     from channels.layers import get_channel_layer
 
-    from streaming.publisher import GROUP, SNAPSHOT
+    from streaming.publisher import SNAPSHOT
     from streaming.watch import WatchConsumer
 
     taken = asyncio.Semaphore(0)
+    own_group = "late"  # in the usual one the other tests' server tells what it does
 
     class Counting(WatchConsumer):
+        groups = (own_group,)
+
         def changed(self) -> None:
             super().changed()
             taken.release()
@@ -155,7 +158,8 @@ async def test_a_browser_that_reads_late_gets_the_newest_picture_and_no_queue_of
         group.create_task(Counting.as_asgi()(scope, browser.says.get, browser.take))
         await browser.asked.acquire()  # it is let in
         for at in range(1, 11):
-            await layer.group_send(GROUP, {"type": SNAPSHOT, "snapshot": {"process": "a", "at": at, "endpoints": {}}})
+            told = {"process": "a", "at": at, "endpoints": {}}
+            await layer.group_send(own_group, {"type": SNAPSHOT, "snapshot": told})
             await taken.acquire()
             if at == 1:
                 await browser.asked.acquire()  # the first picture waits to be read
