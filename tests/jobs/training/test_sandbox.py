@@ -58,7 +58,7 @@ def tried(tmp_path: Path, probe: str) -> list[str]:
         "subprocess.run(['/bin/true'], close_fds=False)",
         "os.execv('/bin/true', ['/bin/true'])",
         "open('{place}/secret')",
-        "open('{place}/work/../secret')",
+        "open('{place}/readable/../secret')",
         "open('{place}/readable/data', 'a')",
         "open('{place}/new', 'w')",
         "open('/proc/%d/environ' % os.getppid())",
