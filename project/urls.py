@@ -7,6 +7,8 @@ from project.console.login import NewPasswordDoneView, NewPasswordView, ResetDon
 from project.docs import DocumentView, PageView
 from project.health import LivezView, ReadyzView
 
+handler500 = "project.console.refusals.server_error"
+
 urlpatterns = [
     path("livez", LivezView.as_view()),
     path("readyz", ReadyzView.as_view()),

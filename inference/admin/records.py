@@ -97,6 +97,10 @@ class PredictionAdmin(NotedAdmin, ShownAdmin):
         related = super().get_queryset(request).select_related("endpoint", "version__endpoint", "device")
         return related.defer("endpoint__signature", "version__manifest", "version__endpoint__signature")
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """What an address may narrow by. Feedback has its filter; a join would need what type json lacks, equality."""
+        return not lookup.startswith("feedback__") and super().lookup_allowed(lookup, value, request)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PredictionList]:
         """A list that searches a bounded number of predictions."""
         return PredictionList

@@ -42,6 +42,15 @@ class UnknownParameter(ForetellError):
         super().__init__(f"{expected}; got {name[:64]!r}. Leave it out.")
 
 
+class BadQuery(ForetellError):
+    """A query that is no text, or one that nothing stored can match."""
+
+    code = "invalid_encoding"
+
+    def __init__(self) -> None:
+        super().__init__("Expected the query to be UTF-8 without NUL, percent-encoded. Encode it anew.")
+
+
 class MethodNotAllowed(ForetellError):
     """A method the address does not have."""
 

@@ -22,7 +22,7 @@ REGISTER: dict[str, Meaning] = {
     # The request as a whole
     "empty_body": Meaning(400, "The body is empty"),
     "malformed_json": Meaning(400, "The body is not JSON"),
-    "invalid_encoding": Meaning(400, "The body is not UTF-8"),
+    "invalid_encoding": Meaning(400, "Not UTF-8"),
     "too_deep": Meaning(400, "The body nests too deeply"),
     "too_many_fields": Meaning(400, "The body has too many fields"),
     "duplicate_key": Meaning(400, "A key came twice"),

@@ -10,6 +10,7 @@ from inference.errors import TokenInUrl
 from inference.http import hosts, media
 from inference.http.errors import (
     BadHost,
+    BadQuery,
     BodyTooLarge,
     HeadersTooLarge,
     IncompleteBody,
@@ -158,17 +159,20 @@ class Request:
         Raises:
             TokenInUrl: a credential stands in the query.
             UnknownParameter: a name is not known, or came twice.
+            BadQuery: it is not UTF-8, or holds NUL, which Postgres can't compare with anything.
         """
         if self._query is None:
             self._query = self._read_query(known)
         return self._query
 
     def _read_query(self, known: tuple[str, ...]) -> dict[str, str]:
-        text = self.scope["query_string"].decode("latin-1")
-        if not text:
+        raw: bytes = self.scope["query_string"]
+        if not raw:
             return {}
         try:
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+            pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+        except UnicodeDecodeError:
+            raise BadQuery from None
         except ValueError:
             raise UnknownParameter(f"over {MAX_PARAMETERS} parameters", known) from None
         if any(name.lower() in _TOKEN_PARAMETERS or value.startswith("ft_") for name, value in pairs):
@@ -178,6 +182,8 @@ class Request:
             if name not in known or name in query:
                 raise UnknownParameter(name, known)
             query[name] = value
+        if any("\0" in value for value in query.values()):
+            raise BadQuery
         return query
 
     async def body(self) -> bytes:

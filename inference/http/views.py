@@ -119,7 +119,7 @@ class ExpressView(APIView):
         """The method that answers, after the checks that need nobody's name.
 
         Raises:
-            HeadersTooLarge, BadHost, TokenInUrl, UnknownParameter, MethodNotAllowed: it is refused.
+            HeadersTooLarge, BadHost, TokenInUrl, BadQuery, UnknownParameter, MethodNotAllowed: it is refused.
         """
         request.check_headers()
         if not self.is_probe:
