@@ -59,7 +59,7 @@ def test_a_migration_may_take_long_and_the_limits_are_back_afterwards():
     assert limits() == before
 
 
-def test_releases_take_turns(dsn, monkeypatch):
+def test_releases_take_turns(dsn, clean_tables, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", dsn)
     with psycopg.connect(dsn, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [release.TURN])
