@@ -1,0 +1,113 @@
+"""Reading an input: cut into pieces once, or refused with the place."""
+
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import storages
+
+from inference.models import Endpoint
+from jobs import storage
+from jobs.batch import reading
+from jobs.batch import work as batch
+from jobs.errors import LeaseLost, StorageFull
+from jobs.leases import MOST_ATTEMPTS
+from jobs.models import BatchJob
+from jobs.services import batch_job_resume
+from jobs.workers import sweeper
+from tests.jobs.batch.scene import expire, line, objects, read, said
+from tests.jobs.orders import order, results
+
+pytestmark = pytest.mark.usefixtures("small_chunks")
+State = BatchJob.State
+
+
+def test_a_file_that_stops_being_one_fails_the_job_with_its_line(flow: Endpoint) -> None:
+    """B54"""
+    job = order(flow, [*map(line, range(10)), '"never closed'])
+    batch.work()
+    job.refresh_from_db()
+    assert (job.state, job.code, job.rows) == (State.FAILED, "bad_file", None)
+    assert job.detail.startswith("Line 12: ")
+    assert (job.finished_at is None, list(job.chunks.all()), objects(job)) == (False, [], [])
+
+
+def test_a_file_without_rows_fails_the_job(flow: Endpoint) -> None:
+    """B57"""
+    job = order(flow, [])
+    batch.work()
+    job.refresh_from_db()
+    assert (job.state, job.code) == (State.FAILED, "no_rows")
+
+
+def test_a_reading_that_died_is_done_again_and_leaves_nothing_behind(flow: Endpoint) -> None:
+    job = order(flow, map(line, range(10)))
+    first = reading.claim_unread()
+    assert first is not None
+    storage.put(f"{reading.folder(job)}/{first.token}/0", b"what the first reader left")
+    expire()
+    batch.work()
+    job.refresh_from_db()
+    assert (job.state, results(job)) == (State.DONE, said(10))
+    # The input is there no more: the pieces say the same.
+    assert objects(job) == ["2/0", "2/1", "2/2"]
+    assert not Path(storages["uploads"].path(job.file)).exists()
+
+
+def test_a_reader_that_comes_late_makes_no_chunks(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = order(flow, map(line, range(10)))
+    late = reading.claim_unread()
+    assert late is not None
+    put, pieces = storage.put, []
+
+    def overtaken(name: str, data: bytes) -> str:
+        pieces.append(name)
+        if len(pieces) == 1:
+            expire()
+            batch.work()
+        return put(name, data)
+
+    monkeypatch.setattr(storage, "put", overtaken)
+    with pytest.raises(LeaseLost):
+        reading.read(late)
+    job.refresh_from_db()
+    assert (job.state, results(job)) == (State.DONE, said(10))
+    assert objects(job) == ["2/0", "2/1", "2/2"]
+
+
+def test_a_reading_that_ends_every_worker_fails_the_job(flow: Endpoint) -> None:
+    job = order(flow, ["1,1"])
+    for _ in range(MOST_ATTEMPTS):
+        assert reading.claim_unread() is not None
+        expire()
+    assert reading.claim_unread() is None
+    sweeper.sweep()
+    job.refresh_from_db()
+    assert (job.state, job.code) == (State.FAILED, "poison")
+
+
+def test_a_full_storage_pauses_the_job_until_somebody_goes_on(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B60"""
+    job = order(flow, map(line, range(10)))
+    put = storage.put
+
+    def full(name: str, data: bytes) -> str:
+        if name.endswith("/1"):
+            raise StorageFull
+        return put(name, data)
+
+    monkeypatch.setattr(storage, "put", full)
+    batch.work()
+    job.refresh_from_db()
+    assert (job.state, job.code, objects(job)) == (State.PAUSED, "storage_full", [])
+
+    monkeypatch.setattr(storage, "put", put)
+    batch_job_resume(job=job, actor="ada")
+    batch.work()
+    job.refresh_from_db()
+    assert (job.state, job.code, results(job)) == (State.DONE, "", said(10))
+
+
+def test_a_wide_signature_makes_small_chunks(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK_CELLS", 6)
+    job = read(flow, 7)
+    assert list(job.chunks.values_list("rows", flat=True)) == [3, 3, 1]
