@@ -1,6 +1,8 @@
 """From an endpoint's data file to rows and targets, read by the same signature that serving uses."""
 
+import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 FOLDER = "data"
 _SHOWN = 5
+_encode = msgspec.json.Encoder().encode
+_float32 = struct.Struct("<f")
 
 Target = str | float
 
@@ -36,7 +40,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         labels: the label for a value of the target column, where they differ.
         missing: texts that stand for a missing value.
         hold_out: the share of rows kept from training, to measure on.
-        split: `random` (by label for a classification), or `time`: the last rows of the file are held out.
+        split: `random` (by label for a classification); `time`: the last rows of the file are held out; `hash`: those
+            whose values hash low, so that a row stays on its side whatever is added to the file or taken from it.
         prepare: a Python file in the endpoint's folder with `prepare(table)`, from the file's table of texts
             (a DataFrame) to a table with a column for each input and the target.
     """
@@ -47,7 +52,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: dict[str, str] = {}
     missing: tuple[str, ...] = ("",)
     hold_out: float = 0.2
-    split: Literal["random", "time"] = "random"
+    split: Literal["random", "time", "hash"] = "random"
     prepare: str | None = None
 
 
@@ -99,7 +104,7 @@ def load(definition: Definition) -> Dataset:
 
 
 def split(dataset: Dataset, signature: Signature, *, seed: int, place: str) -> Split:
-    """Choose the rows to hold out: the last ones, or a seeded choice that keeps the labels' shares.
+    """Choose the rows to hold out: the last ones, those whose hash is low, or a seeded choice by the labels' shares.
 
     Raises:
         DataInvalid: there are too few rows, or too few of a label.
@@ -112,6 +117,8 @@ def split(dataset: Dataset, signature: Signature, *, seed: int, place: str) -> S
         if kept < 1:
             raise DataInvalid(place, f"has {count} rows, too few to hold some out.")
         return Split(range(kept), range(kept, count))
+    if dataset.source.split == "hash":
+        return _by_hash(dataset, place)
     labels = dataset.targets if signature.output.kind == "classification" else None
     try:
         train, held_out = train_test_split(
@@ -121,6 +128,32 @@ def split(dataset: Dataset, signature: Signature, *, seed: int, place: str) -> S
         raise DataInvalid(place, f"can't be split: {error}") from error
     # In the file's order, so that a fit does not depend on how the choice was shuffled.
     return Split(sorted(train.tolist()), sorted(held_out.tolist()))
+
+
+def key(row: Row, target: Target | None) -> bytes:
+    """What two rows share that are the same to a model: values rounded to float32, and the truth."""
+    return _encode(([_rounded(value) for value in row], target))
+
+
+def share(row: Row) -> float:
+    """Where the hash of a row's values lies between 0 and 1, on every machine and for good."""
+    return int.from_bytes(hashlib.sha256(key(row, None)).digest()[:8]) / 2**64
+
+
+def _rounded(value: Any) -> Any:
+    if type(value) is not float:
+        return value
+    try:
+        return _float32.unpack(_float32.pack(value))[0]
+    except OverflowError:
+        return value
+
+
+def _by_hash(dataset: Dataset, place: str) -> Split:
+    held = [share(row) < dataset.source.hold_out for row in dataset.rows]
+    if all(held) or not any(held):
+        raise DataInvalid(place, f"has {len(held)} rows, too few to hold some out by their hash.")
+    return Split([at for at, out in enumerate(held) if not out], [at for at, out in enumerate(held) if out])
 
 
 def _source(definition: Definition) -> Source:
@@ -168,7 +201,7 @@ def _rows(signature: Signature, source: Source, table: "pd.DataFrame", place: st
         raise DataInvalid(place, f"has no column {missing[0]!r}; it has {known}. Name it in `[data] columns`.")
     if table.empty:
         raise DataInvalid(place, "has no rows.")
-    texts = [table[name].tolist() for name in columns]
+    texts = [_cells(table, name) for name in columns]
     rows: list[Row] = []
     problems: list[str] = []
     for line, cells in enumerate(zip(*texts, strict=True), start=2):
@@ -181,12 +214,22 @@ def _rows(signature: Signature, source: Source, table: "pd.DataFrame", place: st
     return rows
 
 
+def _cells(table: "pd.DataFrame", name: str) -> list[Any]:
+    """A column's cells as plain Python has them; None for each of the ways in which pandas says that one is missing."""
+    column = table[name]
+    cells: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+    return cells
+
+
 def _value(one: Input, cell: Any, missing: Sequence[str]) -> Any:
     """A cell as a device would send it: a number, a text, or None."""
-    if cell is None or cell in missing or (isinstance(cell, float) and math.isnan(cell)):
+    if cell is None or cell in missing:
         return None
     if one.dtype == "string":
         return str(cell)
+    if isinstance(cell, float):
+        # Of a prepared table; int() would cut off what the signature refuses.
+        return cell
     try:
         return float(cell) if one.dtype == "float" else int(cell)
     except ValueError:
@@ -201,7 +244,7 @@ def _value(one: Input, cell: Any, missing: Sequence[str]) -> Any:
 def _targets(signature: Signature, source: Source, table: "pd.DataFrame", place: str) -> list[Target]:
     if source.target is None:
         return []
-    cells = table[source.target].tolist()
+    cells = _cells(table, source.target)
     problems: list[str] = []
     targets: list[Target] = []
     labels = signature.output.labels or ("normal", "anomaly")

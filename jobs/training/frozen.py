@@ -7,7 +7,6 @@ gives the same bytes. Knows no Django.
 
 import gzip
 import hashlib
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,11 @@ import msgspec
 from inference.engine.signature import Row, Signature
 from jobs.errors import DataInvalid
 from jobs.training import datasets
-from jobs.training.datasets import Dataset, Source, Split
+from jobs.training.datasets import Dataset, Source, Split, share
 
 BASE, FEEDBACK = "b", "f"
 _FORMAT = 1
 _encode = msgspec.json.Encoder().encode
-_float32 = struct.Struct("<f")
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,11 +130,6 @@ def lines(path: Path) -> Iterator[Line]:
             yield Line(origin, tuple(row), target)
 
 
-def key(row: Row, target: str | float | None) -> bytes:
-    """What two rows share that are the same to a model: values rounded to float32, and the truth."""
-    return _encode(([_rounded(value) for value in row], target))
-
-
 def split(frozen: Frozen, signature: Signature, *, seed: int, place: str) -> Split:
     """Choose the rows to hold out, so that the choice is the same for every version judged on this data.
 
@@ -160,22 +153,8 @@ def split(frozen: Frozen, signature: Signature, *, seed: int, place: str) -> Spl
         kept = len(told) - round(len(told) * frozen.head.source.hold_out)
         held = set(told[kept:])
     else:
-        held = {at for at in told if _share(frozen.dataset.rows[at]) < frozen.head.source.hold_out}
+        held = {at for at in told if share(frozen.dataset.rows[at]) < frozen.head.source.hold_out}
     return Split(
         [*chosen.train, *(at for at in told if at not in held)],
         [*chosen.held_out, *(at for at in told if at in held)],
     )
-
-
-def _share(row: Row) -> float:
-    """Where a row's hash lies between 0 and 1."""
-    return int.from_bytes(hashlib.sha256(key(row, None)).digest()[:8]) / 2**64
-
-
-def _rounded(value: Any) -> Any:
-    if type(value) is not float:
-        return value
-    try:
-        return _float32.unpack(_float32.pack(value))[0]
-    except OverflowError:
-        return value

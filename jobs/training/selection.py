@@ -19,6 +19,7 @@ from inference.engine.signature import Signature
 from inference.ids import prediction_id
 from inference.models import Endpoint, Version
 from jobs.training import frozen
+from jobs.training.datasets import key
 from jobs.training.frozen import Line
 
 MOST_FEEDBACK = 200_000
@@ -77,13 +78,13 @@ def select(
     told = list(_told(endpoint, signature, since, left_out))
     by_key: dict[bytes, list[int]] = {}
     for at, line in enumerate(told):
-        by_key.setdefault(frozen.key(line.row, line.target), []).append(at)
+        by_key.setdefault(key(line.row, line.target), []).append(at)
     known: set[int] = set()
     head = frozen.head(base)
 
     def lines() -> Iterator[Line]:
         for line in frozen.lines(base):
-            known.update(by_key.get(frozen.key(line.row, line.target), ()))
+            known.update(by_key.get(key(line.row, line.target), ()))
             yield line
         yield from (line for at, line in enumerate(told) if at not in known)
 

@@ -133,3 +133,56 @@ def test_too_few_rows_of_a_label_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DataInvalid, match="can't be split"):
         datasets.split(dataset, definitions.read(tmp_path / "boilers").signature, seed=3, place="x")
+
+
+BY_HASH = boilers.ENDPOINT.replace('target = "state"', 'target = "state"\nsplit = "hash"')
+
+
+def held_out(tmp_path: Path, lines: list[str]) -> tuple[set[str], set[str]]:
+    """Of lines without their targets: those that are held out by their hash, and those that are not."""
+    dataset = loaded(tmp_path, HEAD + "".join(f"{line}\n" for line in lines), endpoint=BY_HASH)
+    split = datasets.split(dataset, definitions.read(tmp_path / "boilers").signature, seed=3, place="x")
+    assert sorted([*split.train, *split.held_out]) == list(range(len(lines)))
+    shown = [line.rpartition(",")[0] for line in lines]
+    return {shown[at] for at in split.held_out}, {shown[at] for at in split.train}
+
+
+def test_by_hash_a_row_stays_on_its_side_whatever_is_added_or_taken_away(tmp_path: Path) -> None:
+    lines = [f"100,{at},{at},gas,{at % 2}" for at in range(300)]
+    held, taught = held_out(tmp_path / "a", lines)
+    others = [f"200,{at},{at},oil,0" for at in range(200)]
+    held_later, taught_later = held_out(tmp_path / "b", [*others, *lines[::-1][:250]])
+
+    assert 30 < len(held) < 90
+    assert not held & taught_later
+    assert not held_later & taught
+
+
+def test_by_hash_equal_readings_lie_on_one_side_whatever_is_said_of_them(tmp_path: Path) -> None:
+    held, taught = held_out(tmp_path, [f"100,{at},{at},gas,{truth}" for at in range(100) for truth in (0, 1, 1)])
+
+    assert held
+    assert not held & taught
+
+
+def test_too_few_rows_for_their_hash_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataInvalid, match="has 2 rows, too few to hold some out by their hash"):
+        held_out(tmp_path, ["100,1,1,gas,0"] * 2)
+
+
+def test_numbers_that_prepare_makes_are_not_cut_off(tmp_path: Path) -> None:
+    with pytest.raises(DataInvalid, match=r"`starts` expects int.*; got 7\.5"):
+        prepared(tmp_path, "def prepare(table):\n    return table.assign(starts=7.5)")
+
+
+def test_what_pandas_calls_missing_is_missing(tmp_path: Path) -> None:
+    code = "import pandas as pd\n\n\ndef prepare(table):\n    return table.head(2).assign(starts=[1.0, 2.0], {})"
+    given = "fuel=[pd.NA, float('nan')], flue=pd.array([1, None], dtype='Int64') + 100"
+    endpoint = PREPARED.replace('"flue temperature"', '"flue"')
+    folder = boilers.write(tmp_path, endpoint=endpoint)
+    (folder / "prepare.py").write_text(code.format(given))
+
+    assert [(row[0], row[1], row[3]) for row in datasets.load(definitions.read(folder)).rows] == [
+        (101.0, 1, None),
+        (None, 2, None),
+    ]
