@@ -24,6 +24,7 @@ LOOK_S = 0.5
 MOST_LINES = 1000
 MOST_CHARACTERS = 500
 MOST_RESULT_BYTES = 8 * 2**20
+MOST_CODE, MOST_DETAIL = 64, 2000
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
@@ -86,7 +87,8 @@ def _follow(process: subprocess.Popen[bytes], wall_s: float, say: Say, check: Ca
     Raises:
         TrainingKilled: it takes too long.
     """
-    until_s = time.monotonic() + wall_s
+    look_s = time.monotonic()
+    until_s = look_s + wall_s
     pipe, rest = process.stdout.fileno(), b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -103,9 +105,12 @@ def _follow(process: subprocess.Popen[bytes], wall_s: float, say: Say, check: Ca
                 break
             if ready and not data:
                 selector.unregister(pipe)
-            check()
-            if time.monotonic() > until_s:
-                raise TrainingKilled("time", f"it may take {wall_s:,.0f} s.")
+            # Not for each line of one that says much: it asks Postgres.
+            if (now_s := time.monotonic()) >= look_s:
+                look_s = now_s + LOOK_S
+                check()
+            if now_s > until_s:
+                raise TrainingKilled("time", f"it took longer than its {wall_s:,.0f} s. {_advice('wall_s')}")
     if rest:
         say(rest.decode(errors="replace"))
 
@@ -137,15 +142,27 @@ def _result(work: Path, code: int, limits: Limits) -> dict[str, Any]:
     if code == 1 and (work / trainer.ERROR).exists():
         error = _read(work / trainer.ERROR)
         if error.get("code") == TrainingKilled.code:
-            what, _, detail = str(error.get("detail")).partition(": ")
+            what, _, detail = _text(error.get("detail"), MOST_DETAIL).partition(": ")
             raise TrainingKilled(what, detail)
-        raise StepFailed(str(error.get("code"))[:64], str(error.get("detail"))[:2000])
+        raise StepFailed(_text(error.get("code"), MOST_CODE), _text(error.get("detail"), MOST_DETAIL))
     if code == -signal.SIGXCPU:
-        raise TrainingKilled("cpu", f"it may use {limits.cpu_s:,} s of processor time.")
+        raise TrainingKilled("cpu", f"it used more than its {limits.cpu_s:,} s of processor time. {_advice('cpu_s')}")
     if code == -signal.SIGKILL:
-        raise TrainingKilled("memory", "the system killed it, which it mostly does for want of memory.")
+        raise TrainingKilled(
+            "memory",
+            "the system killed it, mostly for want of memory. Make it need less, or give its machine more.",
+        )
     ended = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-    raise TrainingKilled("crash", f"it ended with {ended}.")
+    raise TrainingKilled("crash", f"it ended with {ended}. What it said last stands in the log.")
+
+
+def _advice(limit: str) -> str:
+    return f"Make it need less, or raise {limit} in TRAINING_LIMITS."
+
+
+def _text(said: Any, most: int) -> str:
+    """A text it wrote, cut to a length and to what Postgres takes."""
+    return str(said).replace("\x00", "").encode(errors="replace").decode()[:most]
 
 
 def _read(path: Path) -> dict[str, Any]:

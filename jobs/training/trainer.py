@@ -38,7 +38,12 @@ def main() -> int:
 
 def say(text: str) -> None:
     """Write a line of the log."""
-    print(text, flush=True)  # noqa: T201 - it goes to the starter
+    print(_plain(text), flush=True)  # noqa: T201 - it goes to the starter
+
+
+def _plain(text: str) -> str:
+    """A text without halves of surrogate pairs, which UTF-8 does not have, and messages of errors may."""
+    return text.encode(errors="replace").decode()
 
 
 def base(job: dict[str, Any]) -> dict[str, Any]:
@@ -112,19 +117,39 @@ _STEPS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"base": base, "
 
 def _refused(error: Exception, job: dict[str, Any]) -> int:
     from inference.engine.errors import ForetellError
+    from jobs.errors import TrainingFailed
 
     # What ran out of something was often caught on the way, and told as an error of a pipeline or of data.
     for cause in _causes(error):
         if isinstance(cause, MemoryError):
-            return _failed(KILLED, f"memory: it may use {job['limits']['memory_bytes'] / 2**20:,.0f} MiB.")
-        if isinstance(cause, OSError) and cause.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
-            most = job["limits"]["file_bytes"] / 2**20
-            return _failed(KILLED, f"disk: {cause.strerror}; a file may have {most:,.0f} MiB.")
-    if isinstance(error, ForetellError):
-        return _failed(error.code, str(error))
-    for line in traceback.format_exc().splitlines():
+            return _failed(KILLED, f"memory: it asked for more than {_allowed(job, 'memory_bytes')}")
+        if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
+            return _failed(KILLED, f"disk: a file of it became larger than {_allowed(job, 'file_bytes')}")
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _failed(KILLED, f"disk: {cause.strerror}, where it works. Make room there, and start the run again.")
+    if not isinstance(error, ForetellError):
+        _say_where(error)
+        return _failed("training_failed", f"{type(error).__name__}: {error}")
+    if error.__cause__ is not None and (isinstance(error, TrainingFailed) or _is_of(error.__cause__, job["endpoint"])):
+        _say_where(error.__cause__)
+    return _failed(error.code, str(error))
+
+
+def _is_of(error: BaseException, folder: str) -> bool:
+    """Whether an error was raised in code of the endpoint's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).is_relative_to(folder) for frame in frames) or isinstance(error, SyntaxError)
+
+
+def _say_where(error: BaseException) -> None:
+    """Write down where an error was raised: whoever wrote the code has nothing else to find it by."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
         say(line)
-    return _failed("training_failed", f"{type(error).__name__}: {error}")
+
+
+def _allowed(job: dict[str, Any], limit: str) -> str:
+    most = job["limits"][limit] / 2**20
+    return f"the {most:,.0f} MiB it may have. Make it need less, or raise {limit} in TRAINING_LIMITS."
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -135,7 +160,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _failed(code: str, detail: str) -> int:
-    _written(ERROR, {"code": code, "detail": detail})
+    _written(ERROR, {"code": code, "detail": _plain(detail)})
     return 1
 
 

@@ -17,13 +17,13 @@ PREPARE = 'prepare = "prepare.py"\nfile = "boilers.csv"'
 
 
 def prepared(
-    tmp_path: Path, body: str, *, check: Any = lambda: None, **limits: Any
+    tmp_path: Path, body: str, *, check: Any = lambda: None, said: list[str] | None = None, **limits: Any
 ) -> tuple[dict[str, Any], list[str]]:
     """What comes of reading base data that `body` prepares, and what the process printed."""
     toml = boilers.ENDPOINT.replace('file = "boilers.csv"', PREPARE)
     folder = boilers.write(tmp_path / "artifacts", endpoint=toml)
     (folder / "prepare.py").write_text(f"import os, sys, time\n\n\ndef prepare(table):\n    {body}\n    return table\n")
-    work, said = tmp_path / "work", []
+    work, said = tmp_path / "work", [] if said is None else said
     work.mkdir()
     job = {"endpoint": str(folder), "algorithm": "plain"}
     result = process.run("base", work, job, limits=Limits(**LIMITS | limits), say=said.append, check=check)
@@ -31,9 +31,11 @@ def prepared(
 
 
 def killed(tmp_path: Path, body: str, **limits: Any) -> str:
-    """What ended the process."""
+    """What ended the process; the sentence says which limit may be raised."""
     with pytest.raises(TrainingKilled) as caught:
         prepared(tmp_path, body, **limits)
+    for place, name in (("memory", "memory_bytes"), ("cpu", "cpu_s"), ("time", "wall_s"), ("disk", "file_bytes")):
+        assert (caught.value.place == place) == (f"raise {name} in TRAINING_LIMITS" in str(caught.value))
     return caught.value.place
 
 
@@ -70,6 +72,28 @@ def test_an_error_comes_with_its_own_code(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="`prepare` raised KeyError: 'flue'") as caught:
         prepared(tmp_path, "table['flue']")
     assert caught.value.code == "data_invalid"
+
+
+def test_where_the_endpoints_code_raised_stands_in_the_log(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(StepFailed):
+        prepared(tmp_path, "table['flue']", said=said)
+    assert any("prepare.py" in line and "line 5" in line for line in said), said
+    assert said[-1] == "KeyError: 'flue'"
+
+
+def test_what_an_error_says_can_be_stored(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match=r"`prepare` raised ValueError: a\?b") as caught:
+        prepared(tmp_path, "raise ValueError('a\\ud800\\x00b')")
+    assert "\x00" not in str(caught.value)
+
+
+def test_however_much_it_says_its_starter_looks_twice_a_second(tmp_path: Path) -> None:
+    looks: list[int] = []
+    body = "[(print(at, flush=True), time.sleep(0.002)) for at in range(500)]"
+    _, said = prepared(tmp_path, body, check=lambda: looks.append(len(looks)))
+    assert len(said) == 500
+    assert len(looks) < 50
 
 
 @pytest.mark.parametrize("left", ["os.symlink('/etc/passwd', 'result.json')", "os.mkdir('result.json')", "pass"])
