@@ -1,8 +1,8 @@
 """What a training process can reach: its folder, the code it runs, and nothing else. Linux; standard library only.
 
 Two walls of the kernel that need no rights to build. Landlock lets it read what is named, and write in one folder.
-A seccomp filter refuses network and local sockets, new processes, and looking into others. Neither can be taken down
-again. What the kernel does not offer is said, not hidden.
+A seccomp filter refuses network and local sockets, new processes and programs, and looking into others. Neither can
+be taken down again. What the kernel does not offer is said, not hidden.
 """
 
 import contextlib
@@ -52,9 +52,10 @@ SYSTEM = (
 # ---- seccomp: https://man7.org/linux/man-pages/man2/seccomp.2.html ---------------------------------------------------
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _REFUSED = {
-    # socket, connect, fork, vfork, ptrace, process_vm_readv and _writev, unshare, mount, io_uring_setup, pidfd_getfd
-    "x86_64": (41, 42, 57, 58, 101, 310, 311, 272, 165, 425, 438),
-    "aarch64": (198, 203, 117, 270, 271, 97, 40, 425, 438),
+    # socket, connect, fork, vfork, execve and execveat, ptrace, process_vm_readv and _writev, unshare, mount,
+    # io_uring_setup, pidfd_getfd
+    "x86_64": (41, 42, 57, 58, 59, 322, 101, 310, 311, 272, 165, 425, 438),
+    "aarch64": (198, 203, 221, 281, 117, 270, 271, 97, 40, 425, 438),
 }
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE3, _CLONE_THREAD, _X32 = 435, 0x10000, 0x40000000

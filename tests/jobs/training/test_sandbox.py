@@ -89,6 +89,11 @@ def test_what_it_needs_is_there(tmp_path: Path, probe: str) -> None:
     assert tried(tmp_path, probe)[-1] == "done"
 
 
+def test_another_program_is_refused_also_where_there_is_no_landlock(tmp_path: Path) -> None:
+    # 1: by the filter of system calls. Landlock says 13.
+    assert tried(tmp_path, "os.execv('/bin/true', ['/bin/true'])") == ["refused 1"]
+
+
 def test_a_state_folder_beside_the_code_is_out_of_reach(tmp_path: Path) -> None:
     assert tried(tmp_path, f"os.listdir('{ROOT}')") == ["refused 13"]
     assert tried(tmp_path / "more", f"open('{ROOT}/manage.py')") == ["refused 13"]
