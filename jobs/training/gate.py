@@ -4,6 +4,7 @@ Each rule becomes a verdict with its bound and the value that was found, whether
 by how much.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -76,12 +77,14 @@ def rules(said: Mapping[str, Any], output: Output, place: str) -> Rules:
 
     Raises:
         AlgorithmInvalid: it has an unknown key, a metric that this kind of output has not, or a bound that makes no
-            sense.
+            sense or is no number.
     """
     try:
         read = msgspec.convert(dict(said), Rules)
     except msgspec.ValidationError as error:
         raise AlgorithmInvalid(place, f"`[gate]`: {error}.") from error
+    if nan := [name for name, value in said.items() if isinstance(value, float) and math.isnan(value)]:
+        raise AlgorithmInvalid(place, f"`[gate]` has `{nan[0]} = nan`, which nothing reaches. Give a number.")
     known = SCORES[output.kind] + ERRORS[output.kind]
     read = msgspec.structs.replace(read, metric=read.metric or _DEFAULTS[output.kind])
     if read.metric not in known:
@@ -126,16 +129,15 @@ def _rows(rules: Rules, measured: Mapping[str, Any]) -> Verdict:
 def _metric(rules: Rules, output: Output, metrics: Mapping[str, Any]) -> Verdict:
     value = metrics.get(rules.metric)
     if rules.falling:
-        bound = rules.maximum if rules.maximum is not None else metrics.get(f"baseline_{rules.metric}", float("inf"))
+        bound = rules.maximum if rules.maximum is not None else metrics.get(f"baseline_{rules.metric}", math.inf)
         passed = value is not None and value <= bound
         return Verdict("maximum", _said(bound), value, passed, f"{rules.metric} on the held-out rows")
     bound = rules.minimum if rules.minimum is not None else _guessing(rules.metric, output)
     if value is None and output.kind == "anomaly":
         detail = f"{rules.metric} can't be measured: the data does not say what is an anomaly"
-        return Verdict("minimum", bound, None, True, detail)
-    return Verdict(
-        "minimum", bound, value, value is not None and value >= bound, f"{rules.metric} on the held-out rows"
-    )
+        return Verdict("minimum", _said(bound), None, True, detail)
+    passed = value is not None and value >= bound
+    return Verdict("minimum", _said(bound), value, passed, f"{rules.metric} on the held-out rows")
 
 
 def _loss(
@@ -144,16 +146,15 @@ def _loss(
     ours, theirs = candidate.get(rules.metric), champion.get(rules.metric)
     where = "the base data's held-out rows" if name == "maximum_base_loss" else "the held-out rows"
     if ours is None or theirs is None:
-        return Verdict(name, bound, None, True, f"{rules.metric} can't be measured on {where}")
+        return Verdict(name, _said(bound), None, True, f"{rules.metric} can't be measured on {where}")
     loss = round((ours - theirs) if rules.falling else (theirs - ours), 12)
-    return Verdict(
-        name, bound, loss, loss <= bound, f"{rules.metric} {ours:.6g}; {tag} reaches {theirs:.6g} on {where}"
-    )
+    detail = f"{rules.metric} {ours:.6g}; {tag} reaches {theirs:.6g} on {where}"
+    return Verdict(name, _said(bound), loss, loss <= bound, detail)
 
 
 def _latency(rules: Rules, candidate: Mapping[str, Any]) -> Verdict:
     value = candidate["full_batch_ms"]
-    return Verdict("latency_ms", rules.latency_ms, value, value <= rules.latency_ms, "a batch of 64 rows")
+    return Verdict("latency_ms", _said(rules.latency_ms), value, value <= rules.latency_ms, "a batch of 64 rows")
 
 
 def _served(rules: Rules, candidate: Mapping[str, Any]) -> Verdict:
@@ -166,8 +167,9 @@ def _guessing(metric: str, output: Output) -> float:
     """What an answer reaches that knows nothing."""
     if metric == "roc_auc":
         return 0.5
-    return 1 / len(output.labels) if metric == "balanced_accuracy" else 0.0
+    return 1 / len(output.labels) if metric in ("accuracy", "balanced_accuracy") else 0.0
 
 
 def _said(bound: float) -> float | str:
-    return bound if bound != float("inf") else "any"
+    # JSON has no infinity.
+    return bound if math.isfinite(bound) else "any"

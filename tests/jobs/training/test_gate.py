@@ -1,5 +1,6 @@
 """The gate: which rules there are, and what comes of a version by them."""
 
+import math
 from typing import Any
 
 import pytest
@@ -71,6 +72,7 @@ def failed(said: dict[str, Any], output: Output, candidate: Any, champion: Any =
         (LABELS, {"latency_ms": 2}, version("a", batch_ms=2.5, balanced_accuracy=1.0), None, ["latency_ms"]),
         (LABELS, {}, version("a", runtime="sklearn", balanced_accuracy=1.0), None, []),
         (LABELS, {"served_by": "onnx"}, version("a", runtime="sklearn", balanced_accuracy=1.0), None, ["served_by"]),
+        (LABELS, {"metric": "accuracy"}, version("a", accuracy=0.49), None, ["minimum"]),
         # what could not be measured where it can be is not good enough
         (LABELS, {"metric": "roc_auc"}, version("a", balanced_accuracy=1.0), None, ["minimum"]),
     ],
@@ -121,8 +123,23 @@ def test_what_can_not_be_measured_is_told_apart() -> None:
         (VALUE, {"maximum_loss": -0.1}, "below 0"),
         (VALUE, {"latency_ms": 0}, "below 0"),
         (VALUE, {"served_by": "pmml"}, "served_by"),
+        (VALUE, {"maximum_loss": float("nan")}, "maximum_loss = nan"),
     ],
 )
 def test_rules_that_make_no_sense_are_named(output: Output, said: dict[str, Any], why: str) -> None:
     with pytest.raises(AlgorithmInvalid, match=why):
         gate.rules(said, output, "boilers/plain/params.toml")
+
+
+def test_a_bound_without_end_can_be_kept_as_json() -> None:
+    bounds = {"minimum": -math.inf, "maximum_loss": math.inf, "maximum_base_loss": math.inf, "latency_ms": math.inf}
+    rules = gate.rules(bounds, LABELS, "")
+    measured = {
+        "held_out": {"rows": 100, "feedback": 60},
+        "candidate": version("new", balanced_accuracy=0.1, base_balanced_accuracy=0.1),
+        "champion": version("old", balanced_accuracy=0.9, base_balanced_accuracy=0.9),
+    }
+    found = gate.verdicts(rules, LABELS, measured)
+
+    assert all(one.passed for one in found)
+    assert [one.bound for one in found] == [30, "any", "any", "any", "any", "any"]
