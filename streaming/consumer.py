@@ -22,11 +22,12 @@ from inference.models import AuditPolicy, Source
 from inference.predictor import Predictor
 from inference.sockets.denial import send_denial
 from streaming import errors, handshake
+from streaming.answers import Slot
 from streaming.bell import Bell
 from streaming.errors import Close
 from streaming.feedback import FeedbackLine
 from streaming.handshake import Handshake
-from streaming.session import Served, Session, Slot
+from streaming.session import Served, Session
 from streaming.sockets import OpenSockets
 
 logger = structlog.get_logger(__name__)

@@ -10,7 +10,8 @@ from inference.database import Database
 from inference.engine.errors import ForetellError
 from inference.errors import InsufficientScope, Internal
 from inference.feedback import Told, feedback_store
-from streaming.session import Session, Slot
+from streaming.answers import Slot
+from streaming.session import Session
 
 logger = structlog.get_logger(__name__)
 

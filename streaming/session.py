@@ -6,8 +6,7 @@ behind held answers (`paused`, an error that ends the socket) go out at once.
 
 import enum
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +15,7 @@ from inference.engine.instances import Instance
 from inference.engine.signature import Signature
 from inference.truth import Truth
 from streaming import errors, messages, replies
+from streaming.answers import Answers, Slot
 from streaming.errors import Close
 from streaming.frames import Decoder
 from streaming.messages import Ping, Readings, Refused
@@ -26,8 +26,6 @@ FRAME_BYTES = 65536
 HEARTBEAT_S = 20
 MAX_FAULTS = 20
 FAULTS_WITHIN_S = 60.0
-COALESCED = 256
-"""Answers in one `predictions` frame of a coalescing session, at most."""
 
 
 @lru_cache(maxsize=64)
@@ -54,23 +52,7 @@ class Served:
     signature: Signature
 
 
-class Slot:
-    """The place of one message in the order of answers. It holds the answer's frames once they are known.
-
-    `truth` is what the message tells of a prediction, when it is feedback; it has no instances then.
-    """
-
-    __slots__ = ("batch", "frames", "instances", "items", "truth")
-
-    def __init__(self, instances: Sequence[Instance] = (), items: Sequence[Instance | Refused] | None = None) -> None:
-        self.instances = instances
-        self.items = items
-        self.frames: list[str] | None = None
-        self.batch = items is not None
-        self.truth: Truth | None = None
-
-
-class Session:
+class Session(Answers):
     """One open socket of a device to an endpoint."""
 
     def __init__(
@@ -97,22 +79,20 @@ class Session:
             clock: Unix seconds.
             monotonic: seconds that never jump.
         """
+        super().__init__(coalesce=coalesce, packed=packed)
         self.id = session_id
         self.endpoint = endpoint
         self.served = served
         self.state = State.OPEN
         self.close: Close | None = None
         self.rejected: list[str] = []
-        self._coalesce = coalesce
         self._window = window
         self._clock = clock
         self._monotonic = monotonic
-        self._slots: deque[Slot] = deque()
         self._faults: list[float] = []
-        self._packed = packed
         self._frame_type: type[str | bytes] = bytes if packed else str
         self._decode = self._decoder_of(served.signature)
-        self._urgent = [
+        self._urgent.append(
             replies.hello(
                 session=session_id,
                 endpoint=endpoint,
@@ -127,7 +107,7 @@ class Session:
                 },
                 short=short_hello,
             )
-        ]
+        )
 
     # ---- In ---------------------------------------------------------------------------------------------------------
 
@@ -140,11 +120,6 @@ class Session:
     def refreshed(self) -> bool:
         """Whether half of the window is free: once full, reading starts again there and not at the first place."""
         return self.state is State.OPEN and len(self._slots) <= self._window // 2
-
-    @property
-    def unanswered(self) -> int:
-        """How many messages wait for their answers or to be sent."""
-        return len(self._slots)
 
     def receive(self, frame: str | bytes) -> Slot | None:
         """Take one frame.
@@ -216,55 +191,6 @@ class Session:
             detail = f"{MAX_FAULTS} malformed messages came within a minute. Fix the client, then connect again."
             self._end(Refused("too_many_errors", detail), Close(errors.POLICY_VIOLATION, "too_many_errors"))
 
-    # ---- Answers ----------------------------------------------------------------------------------------------------
-
-    def answer(
-        self, slot: Slot, *, ids: Sequence[str], outcomes: Sequence[str | ForetellError], version: str, stored: bool
-    ) -> None:
-        """Fill a slot with what was predicted: an output (JSON text) or an error for each of its instances."""
-        if slot.items is None:
-            (outcome,), (instance,) = outcomes, slot.instances
-            if isinstance(outcome, str):
-                slot.frames = [replies.prediction(ids[0], outcome, version, stored, instance)]
-                return
-        texts = [
-            replies.prediction(id_, outcome, version, stored, instance)
-            if isinstance(outcome, str)
-            else replies.error(messages.refusal(outcome, instance.seq))
-            for id_, outcome, instance in zip(ids, outcomes, slot.instances, strict=True)
-        ]
-        self._fill(slot, texts)
-
-    def refuse(self, slot: Slot, error: ForetellError) -> None:
-        """Fill a slot whose instances, or whose truth, could not be served."""
-        if slot.truth is not None:
-            slot.frames = [replies.error(messages.refusal(error))]
-            return
-        self._fill(slot, [replies.error(messages.refusal(error, instance.seq)) for instance in slot.instances])
-
-    def told(self, slot: Slot, duplicate: bool) -> None:
-        """Fill a slot of feedback that is committed."""
-        assert slot.truth is not None
-        slot.frames = [replies.feedback(str(slot.truth.prediction), duplicate)]
-
-    def _fill(self, slot: Slot, texts: list[str]) -> None:
-        if slot.items is None:
-            slot.frames = texts
-            return
-        answers = iter(texts)
-        slot.frames = [
-            replies.predictions(
-                replies.error(item) if isinstance(item, Refused) else next(answers) for item in slot.items
-            )
-        ]
-
-    def _answered(self, text: str) -> None:
-        """Put a frame that is ready into the order of answers."""
-        slot = Slot()
-        slot.frames = [text]
-        slot.batch = True
-        self._slots.append(slot)
-
     # ---- What happens to the stream ---------------------------------------------------------------------------------
 
     def serve(self, served: Served) -> None:
@@ -321,37 +247,7 @@ class Session:
         self._slots.clear()
         self._urgent += ready if refused is None else [*ready, replies.error(refused)]
 
-    # ---- Out --------------------------------------------------------------------------------------------------------
-
     @property
     def finished(self) -> bool:
         """Whether the close frame is what is left to send."""
         return self.close is not None and not self._slots and not self._urgent
-
-    def frames_to_send(self) -> Sequence[str | bytes]:
-        """Take the frames that may leave now, in order: text in a JSON session, bytes in a MessagePack one."""
-        texts = self._texts_to_send()
-        return [replies.packed(text) for text in texts] if self._packed else texts
-
-    def _texts_to_send(self) -> list[str]:
-        out, self._urgent = self._urgent, []
-        slots = self._slots
-        if not self._coalesce:
-            while slots and slots[0].frames is not None:
-                out += slots.popleft().frames or ()
-            return out
-        run: list[str] = []
-        while slots and slots[0].frames is not None:
-            slot = slots.popleft()
-            if slot.batch or len(run) == COALESCED:
-                out += _coalesced(run)
-                run = []
-            if slot.batch:
-                out += slot.frames or ()
-            else:
-                run += slot.frames or ()
-        return out + _coalesced(run)
-
-
-def _coalesced(run: list[str]) -> list[str]:
-    return run if len(run) < 2 else [replies.predictions(run)]
