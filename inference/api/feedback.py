@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from inference.api import schema
+from inference.api import feedback_schema
 from inference.engine import strict_json
 from inference.engine.errors import ForetellError, InvalidInput, Problem
 from inference.engine.inputs import clipped
@@ -26,7 +26,7 @@ class FeedbackView(ExpressView):
 
     scopes = ("feedback",)
 
-    @schema.feedback_give
+    @feedback_schema.feedback_give
     async def post(self, request: Request, id: str) -> bytes:
         """Store it, and answer once it is committed."""
         prediction = prediction_of(id)
@@ -44,7 +44,7 @@ class FeedbackBatchView(ExpressView):
 
     scopes = ("feedback",)
 
-    @schema.feedback_batch
+    @feedback_schema.feedback_batch
     async def post(self, request: Request) -> Reply:
         """Store every item that can be, and answer for each on its own."""
         items = _items(await request.body())
