@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.faults.stack import ENDPOINT, Stack
-from tests.streaming.test_stream import READING, asked, received, stream
+from tests.streaming.device import READING, asked, received, stream
 
 ROWS = "SELECT revision, value, source FROM inference_feedback WHERE prediction_id = %s ORDER BY source, revision"
 

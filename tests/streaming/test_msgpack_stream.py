@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from tests.faults.stack import ENDPOINT, Stack
-from tests.streaming.test_stream import NAMED, READING, ROW, closed, refused, stream
-from tests.streaming.test_stream import asked as asked_in_json
-from tests.streaming.test_stream import received as received_in_json
+from tests.streaming.device import NAMED, READING, ROW, closed, refused, stream
+from tests.streaming.device import asked as asked_in_json
+from tests.streaming.device import received as received_in_json
 
 packed = msgspec.msgpack.encode
 GOOD = packed({"features": ROW})

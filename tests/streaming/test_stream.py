@@ -1,77 +1,13 @@
-"""Streams on a real server: handshakes, every kind of bad frame, order, back-pressure and the end of a socket."""
+"""Streams on a real server: answers, order, back-pressure and the end of a socket."""
 
 import asyncio
-import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
 
 from tests.faults.stack import ENDPOINT, Stack
-
-ROW = [50, 21, 77, 0, 28, 0, 27, 48, 22]
-READING = json.dumps({"features": ROW})
-NAMED = dict(zip([f"s{n}" for n in range(1, 10)], ROW, strict=True))
-
-
-def address(server: Stack, query: str = "", *, endpoint: str = ENDPOINT) -> str:
-    return f"ws://{server.host}:{server.port}/ws/v1/endpoints/{endpoint}/stream{query}"
-
-
-@asynccontextmanager
-async def stream(
-    server: Stack, query: str = "", *, token: str | None = None, **options: Any
-) -> AsyncIterator[ClientConnection]:
-    """An open socket, its hello still to be received."""
-    headers = options.pop("additional_headers", {"Authorization": f"Bearer {token or server.token}"})
-    async with connect(address(server, query), additional_headers=headers, compression=None, **options) as one:
-        yield one
-
-
-async def received(one: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(10):
-        return json.loads(await one.recv())
-
-
-async def asked(one: ClientConnection, text: str | bytes = READING) -> dict[str, Any]:
-    await one.send(text)
-    return await received(one)
-
-
-async def closed(one: ClientConnection) -> int:
-    """Read to the end; the close code."""
-    await rest(one)
-    return one.close_code or 1006
-
-
-async def rest(one: ClientConnection) -> list[dict[str, Any]]:
-    """Every frame up to the end of the socket."""
-    async with asyncio.timeout(20):
-        return [json.loads(text) async for text in _until_closed(one)]
-
-
-async def _until_closed(one: ClientConnection) -> AsyncIterator[str | bytes]:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            yield await one.recv()
-
-
-async def refused(server: Stack, query: str = "", **options: Any) -> tuple[int, dict[str, Any]]:
-    """Status and problem document of a handshake that must not open."""
-    options.setdefault("additional_headers", {"Authorization": f"Bearer {server.token}"})
-    endpoint = options.pop("endpoint", ENDPOINT)
-    uri = options.pop("uri", None) or address(server, query, endpoint=endpoint)
-    with pytest.raises(InvalidStatus) as refusal:
-        await connect(uri, compression=None, **options)
-    response = refusal.value.response
-    assert response.headers["content-type"] == "application/problem+json"
-    return response.status_code, json.loads(response.body)
-
+from tests.streaming.device import NAMED, READING, ROW, address, asked, closed, received, refused, rest, stream
 
 # ---- Hello world ----------------------------------------------------------------------------------------------------
 
@@ -101,20 +37,6 @@ async def test_names_and_order_give_the_same_answer(server: Stack) -> None:
         by_name = await asked(one, json.dumps({"features": NAMED}))
         in_order = await asked(one)
     assert by_name["output"] == in_order["output"]
-
-
-async def test_a_browser_says_who_it_is_by_a_subprotocol_that_is_not_echoed(server: Stack) -> None:
-    offered = [f"foretell.bearer.{server.token}", "foretell.v1.json"]
-    async with stream(server, additional_headers={}, subprotocols=offered) as one:
-        assert one.subprotocol == "foretell.v1.json"
-        await received(one)
-        assert (await asked(one))["type"] == "prediction"
-
-
-async def test_a_version_can_be_asked_for(server: Stack) -> None:
-    async with stream(server, "?version=logistic_regression-1.0.0") as one:
-        assert (await received(one))["version"] == "logistic_regression-1.0.0"
-        assert (await asked(one))["version"] == "logistic_regression-1.0.0"
 
 
 async def test_answers_come_in_order_and_belong_to_their_readings(server: Stack) -> None:
@@ -170,173 +92,6 @@ async def test_a_ping_is_answered(server: Stack) -> None:
         assert await asked(one, '{"type":"ping","n":7}') == {"type": "pong", "n": 7}
 
 
-# ---- Handshakes -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "status", "code"),
-    [
-        ({"additional_headers": {}}, 401, "missing_token"),
-        ({"additional_headers": {"Authorization": "Bearer ft_aaaaaaaa_" + "b" * 43}}, 401, "invalid_token"),
-        ({"additional_headers": {"Authorization": "Basic x"}}, 401, "invalid_token"),
-        ({"origin": "https://evil.example"}, 403, "origin_not_allowed"),
-        ({"origin": "http://["}, 403, "origin_not_allowed"),
-        ({"origin": "null"}, 403, "origin_not_allowed"),
-        ({"endpoint": "nothing"}, 404, "unknown_endpoint"),
-        ({"endpoint": "water-flow"}, 404, "unknown_endpoint"),
-        ({"query": "?version=none-1.0.0"}, 404, "unknown_endpoint"),
-        ({"subprotocols": ["mqtt"]}, 400, "bad_subprotocol"),
-        ({"subprotocols": ["foretell.v9.json"]}, 400, "bad_subprotocol"),
-        ({"query": "?epoch="}, 400, "bad_epoch"),
-        ({"query": "?epoch=" + "e" * 65}, 400, "bad_epoch"),
-        ({"query": "?epoch=%00"}, 400, "bad_epoch"),
-        ({"query": "?token=abc"}, 400, "token_in_url"),
-        ({"query": "?x=ft_abc"}, 400, "token_in_url"),
-    ],
-)
-async def test_a_handshake_that_can_not_be_served_has_its_status_and_code(
-    server: Stack, options: dict[str, Any], status: int, code: str
-) -> None:
-    query = options.pop("query", "")
-    got, problem = await refused(server, query, **options)
-    assert (got, problem["code"]) == (status, code)
-
-
-async def test_an_unknown_address_is_not_found(server: Stack) -> None:
-    uri = f"ws://{server.host}:{server.port}/ws/v1/nothing"
-    assert (await refused(server, uri=uri))[0] == 404
-
-
-async def test_a_refused_handshake_leaves_no_line_in_the_log(server: Stack) -> None:
-    before = server.web_log()
-    for _ in range(5):
-        await refused(server, additional_headers={})
-    assert server.web_log() == before
-
-
-async def test_the_page_of_this_server_may_connect(server: Stack) -> None:
-    async with stream(server, origin=f"http://{server.host}:{server.port}") as one:
-        assert (await received(one))["type"] == "hello"
-
-
-async def test_a_credential_without_the_scope_is_refused(server: Stack) -> None:
-    token = server.manage("key", "create", "reader", "--scope", "read").strip().splitlines()[-1]
-    status, problem = await refused(server, additional_headers={"Authorization": f"Bearer {token}"})
-    assert (status, problem["code"]) == (403, "insufficient_scope")
-
-
-async def test_a_good_epoch_is_accepted_and_hello_says_that_nothing_is_numbered_yet(server: Stack) -> None:
-    async with stream(server, "?epoch=boot%204") as one:
-        assert (await received(one))["last_seq"] is None
-        assert (await asked(one, json.dumps({"features": ROW, "seq": 5})))["seq"] == 5
-
-
-# ---- Bad frames -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [
-        ("{", "malformed_json"),
-        ("", "empty_frame"),
-        (b"", "empty_frame"),
-        ("[]", "not_an_object"),
-        ('{"type":"websocket.close"}', "unknown_type"),
-        ("[" * 30_000, "too_deep"),
-        (json.dumps({f"k{n}": n for n in range(4000)}), "too_many_fields"),
-        (json.dumps({"features": ROW, "seq": -1}), "bad_seq"),
-        (json.dumps({"features": {**NAMED, "zz": 1}}), "unknown_feature"),
-        (json.dumps({"features": dict(list(NAMED.items())[1:])}), "missing_feature"),
-        (json.dumps({"features": ROW[1:]}), "wrong_shape"),
-        (json.dumps({"features": ["1", *ROW[1:]]}), "wrong_type"),
-        (json.dumps({"features": [True, *ROW[1:]]}), "wrong_type"),
-        (json.dumps({"features": [None, *ROW[1:]]}), "null_not_allowed"),
-        (json.dumps({"features": [float("nan"), *ROW[1:]]}), "malformed_json"),
-        (json.dumps({"features": ROW}).replace("50", "1e999"), "not_finite"),
-        (json.dumps({"features": ROW}).replace("50", "1e39"), "out_of_range"),
-        (json.dumps({"features": ROW, "ts": "2026-11-22T10:00:00"}), "bad_timestamp"),
-        (json.dumps({"features": ROW, "id": "\x00"}), "invalid_character"),
-        (json.dumps({"features": ROW, "id": "x" * 65}), "string_too_long"),
-    ],
-)
-async def test_a_bad_frame_has_its_code_and_the_next_reading_is_stored(
-    server: Stack, frame: str | bytes, code: str
-) -> None:
-    async with stream(server) as one:
-        await received(one)
-        error = await asked(one, frame)
-        assert (error["type"], error["code"], error["retryable"]) == ("error", code, False)
-        assert error["detail"]
-        assert (await asked(one))["stored"] is True
-
-
-async def test_refused_readings_are_counted_by_device_and_code(server: Stack) -> None:
-    token = server.manage("device", "create", "off-scale", "--endpoint", ENDPOINT).strip().splitlines()[-1]
-    async with stream(server, token=token) as one:
-        await received(one)
-        for _ in range(3):
-            await asked(one, json.dumps({"features": [-9, *ROW[1:]]}))
-    query = (
-        "SELECT code, count FROM inference_rejection r JOIN inference_device d ON d.id = r.device_id"
-        " WHERE d.name = 'off-scale'"
-    )
-    await server.becomes(lambda: server.sql(query) == [("out_of_range", 3)], "three rejections are counted")
-
-
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [(b"\x80", 1003), ("x" * 70_000, 1009)],
-    ids=["binary", "too large"],
-)
-async def test_a_frame_that_no_client_of_ours_sends_closes_the_socket(
-    server: Stack, frame: str | bytes, code: int
-) -> None:
-    async with stream(server) as one:
-        await one.send(frame)
-        assert await closed(one) == code
-
-
-async def test_fragments_that_add_up_to_too_much_close_with_1009(server: Stack) -> None:
-    async with stream(server) as one:
-        await one.send(["x" * 30_000] * 3)
-        assert await closed(one) == 1009
-
-
-@pytest.mark.parametrize(
-    ("raw", "code"),
-    [
-        (b"\x81\x82\x00\x00\x00\x00\xff\xfe", 1007),
-        (b"\x81\x02{}", 1002),
-        (b"\xc1\x82\x00\x00\x00\x00{}", 1002),
-        (b"\x83\x82\x00\x00\x00\x00{}", 1002),
-        (b"\x89\xfe\x00\x7e\x00\x00\x00\x00" + b"x" * 126, 1002),
-    ],
-    ids=["not UTF-8", "unmasked", "reserved bit", "reserved opcode", "long control frame"],
-)
-async def test_a_broken_websocket_is_closed_by_its_rule(server: Stack, raw: bytes, code: int) -> None:
-    async with stream(server) as one:
-        await received(one)
-        one.transport.write(raw)
-        assert await closed(one) == code
-
-
-async def test_twenty_protocol_faults_close_with_1008(server: Stack) -> None:
-    async with stream(server) as one:
-        await received(one)
-        for _ in range(20):
-            await one.send("nonsense")
-        assert await closed(one) == 1008
-
-
-async def test_a_client_that_closes_has_what_it_sent_committed(server: Stack) -> None:
-    async with stream(server) as one:
-        hello = await received(one)
-        for _ in range(20):
-            await one.send(READING)
-    query = "SELECT count(*) FROM inference_prediction WHERE request_id = %s"
-    await server.becomes(lambda: server.sql(query, (hello["session"],))[0][0] == 20, "all readings are stored")
-
-
 # ---- Back-pressure --------------------------------------------------------------------------------------------------
 
 
@@ -374,7 +129,16 @@ async def test_a_client_that_does_not_read_is_not_read_from_and_loses_nothing(se
     ]
 
 
-# ---- What happens to an open stream --------------------------------------------------------------------------------
+# ---- What happens to an open stream ---------------------------------------------------------------------------------
+
+
+async def test_a_client_that_closes_has_what_it_sent_committed(server: Stack) -> None:
+    async with stream(server) as one:
+        hello = await received(one)
+        for _ in range(20):
+            await one.send(READING)
+    query = "SELECT count(*) FROM inference_prediction WHERE request_id = %s"
+    await server.becomes(lambda: server.sql(query, (hello["session"],))[0][0] == 20, "all readings are stored")
 
 
 async def test_a_revoked_credential_closes_its_socket(server: Stack) -> None:
