@@ -1,6 +1,5 @@
-"""When answers are equal, and what the gate finds."""
+"""What the gate finds between an estimator and its compiled form."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -18,34 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from inference.engine.export import to_onnx
-from inference.engine.inputs import FLOAT32_MAX, Input, Value
-from inference.engine.parity import Comparison, compare, gate, verdict
+from inference.engine.inputs import Input, Value
+from inference.engine.parity import Comparison, gate
 from inference.engine.probes import UNKNOWN, probes
 from inference.engine.runtimes import OnnxRuntime, SklearnRuntime, estimator_input
-from inference.engine.signature import Columns, Output, Row, Signature
-
-TWO = Output(kind="classification", labels=("a", "b"))
-FLOW = Output(kind="regression")
-ODD = Output(kind="anomaly")
-
-
-def numeric(output: Output, *, nullable: bool = False) -> Signature:
-    """Three inputs from -10 to 10."""
-    names = ("x", "y", "z")
-    return Signature(
-        tuple(Input(name=name, dtype="float", min=-10, max=10, nullable=nullable) for name in names), output
-    )
-
-
-def rows_of(signature: Signature, count: int = 600, *, missing: float = 0.0) -> list[Row]:
-    """Seeded rows of a signature of floats, some values missing."""
-    chance = np.random.default_rng(11)
-    values = chance.normal(size=(count, len(signature.inputs))).round(2)
-    gone = chance.random(values.shape) < missing
-    return [
-        tuple(None if off else value for value, off in zip(row, offs, strict=True))
-        for row, offs in zip(values.tolist(), gone.tolist(), strict=True)
-    ]
+from inference.engine.signature import Columns, Row, Signature
+from tests.inference.engine.floats import FLOW, ODD, TWO, numeric, rows_of
 
 
 def found(signature: Signature, estimator: Any, rows: list[Row], targets: Any) -> Comparison:
@@ -65,9 +42,6 @@ def sums(rows: list[Row]) -> np.ndarray:
 def labels(rows: list[Row]) -> np.ndarray:
     """The sign of the sum, as a label."""
     return np.where(sums(rows) > 0, "b", "a")
-
-
-# ---- The gate -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -251,109 +225,3 @@ def test_rows_scikit_learn_refuses_are_left_out() -> None:
     )
     assert comparison.equal
     assert comparison.rows > 1000
-
-
-# ---- The rows it tries ----------------------------------------------------------------------------------------------
-
-
-def test_every_probe_is_a_row_the_signature_accepts() -> None:
-    signature = numeric(TWO, nullable=True)
-    tried = probes(signature, rows_of(signature), seed=4)
-
-    assert [signature.row(list(row)) for row in tried] == tried
-    assert probes(signature, rows_of(signature), seed=4) == tried
-
-
-def test_limits_and_their_neighbours_are_tried() -> None:
-    signature = Signature((Input(name="free", dtype="float"), Input(name="int", dtype="int", max=7)), FLOW)
-    rows: list[Row] = [(float(number), number % 5) for number in range(50)]
-    first, second = (set(values) for values in zip(*probes(signature, rows, seed=1), strict=True))
-
-    assert {FLOAT32_MAX, -FLOAT32_MAX, 0.0, float(np.nextafter(np.float32(0), np.float32(1)))} <= first
-    assert {-(2**24), 7, 6} <= second
-    assert 0.5 in first
-
-
-# ---- Equal ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("expected", "got", "equal", "ties"),
-    [
-        ([[0.3, 0.7]], [[0.3, 0.7]], True, 0),
-        ([[0.3, 0.7]], [[0.300009, 0.699991]], True, 0),
-        ([[0.3, 0.7]], [[0.30002, 0.69998]], False, 0),
-        ([[0.5, 0.5]], [[0.499995, 0.500005]], True, 1),
-        ([[0.500008, 0.499992]], [[0.499999, 0.500001]], True, 1),
-        ([[0.50002, 0.49998]], [[0.5, 0.5]], False, 0),
-        ([[0.7, 0.3]], [[np.nan, np.nan]], False, 0),
-    ],
-)
-def test_scores_are_equal_within_a_hundred_thousandth(expected: Any, got: Any, equal: bool, ties: int) -> None:
-    comparison = compare(TWO, np.array(expected), np.array(got), [(1.0,)], scale=0)
-
-    assert (comparison.equal, comparison.label_ties) == (equal, ties)
-
-
-@pytest.mark.parametrize(
-    ("expected", "got", "scale", "equal"),
-    [
-        (100.0, 100.009, 1.0, True),
-        (100.0, 100.011, 1.0, False),
-        (0.0, 0.0009, 10.0, True),
-        (0.0, 0.0011, 10.0, False),
-        (1e30, 1.0002e30, 1.0, False),
-        (1.0, np.inf, 1.0, False),
-        (1.0, np.nan, 1.0, False),
-    ],
-)
-def test_values_are_equal_relative_to_themselves_or_the_spread(
-    expected: float, got: float, scale: float, equal: bool
-) -> None:
-    assert compare(FLOW, np.array([expected]), np.array([got]), [(1.0,)], scale=scale).equal is equal
-
-
-def test_another_shape_is_not_equal() -> None:
-    assert not compare(FLOW, np.zeros(3), np.zeros((3, 1)), [(1.0,)] * 3, scale=1).equal
-
-
-@pytest.mark.parametrize(
-    ("then", "now", "said"),
-    [
-        ({"value": 1.5}, {"value": 1.5}, "bit-equal"),
-        ({"value": 1.5}, {"value": 1.50001}, "equal within tolerance"),
-        ({"value": 1.5}, {"value": 1.6}, "different"),
-        ({"score": 0.1, "label": "anomaly"}, {"score": 0.100009, "label": "anomaly"}, "equal within tolerance"),
-        ({"score": 1e-6, "label": "anomaly"}, {"score": 0.0, "label": "normal"}, "equal within tolerance"),
-        ({"score": 0.1, "label": "anomaly"}, {"score": 0.2, "label": "anomaly"}, "different"),
-        ({"score": 0.1, "label": "anomaly"}, {"score": 0.1, "label": "normal"}, "different"),
-        ({"value": 1.5}, {"score": 1.5, "label": "anomaly"}, "different"),
-    ],
-)
-def test_a_prediction_made_again_is_compared_with_the_stored_one(then: Any, now: Any, said: str) -> None:
-    assert verdict(then, now, scale=1.0) == said
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        ((0.3, 0.7), (0.3, 0.7), "bit-equal"),
-        ((0.3, 0.7), (0.300005, 0.699995), "equal within tolerance"),
-        ((0.3, 0.7), (0.3001, 0.6999), "different"),
-        ((0.500001, 0.499999), (0.499999, 0.500001), "equal within tolerance"),
-    ],
-)
-def test_labels_and_scores_made_again_are_compared(before: Any, after: Any, said: str) -> None:
-    then, now = (
-        {"label": "a" if scores[0] >= scores[1] else "b", "scores": dict(zip("ab", scores, strict=True))}
-        for scores in (before, after)
-    )
-
-    assert verdict(then, now, scale=0) == said
-
-
-def test_other_labels_are_different() -> None:
-    one, other = ({"label": name, "scores": {name: 0.9, "rest": 0.1}} for name in ("a", "b"))
-
-    assert verdict(one, other, scale=0) == "different"
-    assert all(verdict(said, said, scale=0) == "bit-equal" for said in itertools.chain([one], [other]))
