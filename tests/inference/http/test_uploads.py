@@ -1,24 +1,21 @@
-"""Files on their way in and out, over real sockets: whole, too large, cut, slow, and where there is no room."""
+"""Files on their way in, over real sockets: whole, too large, cut, slow, and where there is no room."""
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from inference.http import replies, uploads
-from inference.http.errors import UploadStorageFull
-from inference.http.replies import Reply, StreamedReply
+from inference.http import uploads
+from inference.http.replies import Reply
 from inference.http.requests import Request
 from inference.http.uploads import received
 from inference.http.views import ExpressView
+from tests.inference.http.connection import connected, serving
 
 LIMIT = 3 * 1024 * 1024
 
@@ -39,91 +36,12 @@ class Keeper(ExpressView):
         return Reply(body=json.dumps(body).encode(), status=201)
 
 
-class Giver(ExpressView):
-    """Gives as many pieces as it is told to; under a thousand it fails after ten, of none before the first."""
-
-    authentication_classes = []
-    permission_classes = []
-    parameters = ("pieces",)
-    offered = ("text/csv",)
-    closed: asyncio.Event
-
-    async def get(self, request: Request) -> StreamedReply:
-        """Stream."""
-        return StreamedReply(
-            pieces=self._pieces(int(request.query(*self.parameters)["pieces"])), media_type=b"text/csv"
-        )
-
-    async def _pieces(self, count: int) -> AsyncGenerator[bytes, None]:
-        try:
-            if count == 0:
-                raise UploadStorageFull
-            for number in range(count):
-                if number == 10 and count < 1000:
-                    raise RuntimeError("the database went away")
-                yield b"x" * 65536
-        finally:
-            self.closed.set()
-
-
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    await (Keeper if scope["method"] == "POST" else Giver).serve(scope, receive, send, {})
-
-
 @pytest.fixture
 async def address(tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
-    """Both views on a real server."""
+    """The view on a real server."""
     Keeper.folder = tmp_path / "tmp"
-    Giver.closed = asyncio.Event()
-    server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        task = asyncio.create_task(server.serve([listener]))
-        try:
-            yield listener.getsockname()
-        finally:
-            server.should_exit = True
-            await task
-
-
-class Connection:
-    """A client that writes its bytes itself."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def post(self, *lines: str, body: bytes = b"") -> None:
-        """Begin a POST."""
-        head = ["POST / HTTP/1.1", "Host: localhost", "Content-Type: text/csv", *lines, "", ""]
-        self.writer.write("\r\n".join(head).encode() + body)
-        with contextlib.suppress(ConnectionError):
-            await self.writer.drain()
-
-    async def get(self, path: str) -> None:
-        """Ask for a streamed answer."""
-        self.writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        await self.writer.drain()
-
-    async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Status, headers, JSON body."""
-        top = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-        status, *lines = top.strip().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        return (
-            int(status.split()[1]),
-            headers,
-            json.loads(await self.reader.readexactly(int(headers["content-length"]))),
-        )
-
-
-@contextlib.asynccontextmanager
-async def connected(address: tuple[str, int], limit: int = 2**16) -> AsyncIterator[Connection]:
-    reader, writer = await asyncio.open_connection(*address, limit=limit)
-    try:
-        yield Connection(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+    async with serving(Keeper) as address:
+        yield address
 
 
 def left_behind() -> list[Path]:
@@ -257,52 +175,3 @@ async def test_another_type_of_file_is_refused(address: tuple[str, int]) -> None
         await client.post("Content-Length: 1", "Content-Type: text/plain", body=b"x")
         status, _, problem = await client.answer()
     assert (status, problem["code"], problem["accepted"]) == (415, "unsupported_media_type", "text/csv")
-
-
-async def test_a_streamed_answer_comes_whole(address: tuple[str, int]) -> None:
-    async with connected(address) as client:
-        await client.get("/?pieces=3")
-        top = (await client.reader.readuntil(b"\r\n\r\n")).decode().lower()
-        received = await client.reader.read(-1)
-    assert received.endswith(b"\r\n0\r\n\r\n")
-    assert "content-type: text/csv" in top
-    assert "x-request-id" in top
-    assert received.count(b"x") == 3 * 65536
-    await Giver.closed.wait()
-
-
-async def test_a_streamed_answer_that_fails_is_broken_off(
-    address: tuple[str, int], caplog: pytest.LogCaptureFixture
-) -> None:
-    async with connected(address) as client:
-        await client.get("/?pieces=20")
-        received = await client.reader.read(-1)
-    assert received.count(b"x" * 65536) == 10
-    assert not received.endswith(b"\r\n0\r\n\r\n")
-    assert "an answer was broken off" in caplog.text
-
-
-async def test_a_streamed_answer_that_cannot_begin_is_a_problem(address: tuple[str, int]) -> None:
-    async with connected(address) as client:
-        await client.get("/?pieces=0")
-        status, _, problem = await client.answer()
-    assert (status, problem["code"]) == (507, "storage_full")
-
-
-async def test_a_streamed_answer_is_made_no_longer_once_its_client_has_left(address: tuple[str, int]) -> None:
-    async with connected(address) as client:
-        await client.get("/?pieces=1000000")
-        await client.reader.readexactly(65536)
-    async with asyncio.timeout(10):
-        await Giver.closed.wait()
-
-
-async def test_a_client_that_takes_nothing_is_left_alone(
-    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(replies, "STALLED_S", 0.2)
-    async with connected(address, limit=1) as client:
-        await client.get("/?pieces=1000000")
-        async with asyncio.timeout(10):
-            await Giver.closed.wait()
-    assert "takes nothing" in caplog.text
