@@ -92,21 +92,23 @@ class Session(Answers):
         self._faults: list[float] = []
         self._frame_type: type[str | bytes] = bytes if packed else str
         self._decode = self._decoder_of(served.signature)
-        self._urgent.append(
-            replies.hello(
-                session=session_id,
-                endpoint=endpoint,
-                version=served.version,
-                signature=served.signature,
-                audit=audit,
-                limits={
-                    "window": window,
-                    "frame_bytes": FRAME_BYTES,
-                    "items": messages.MAX_ITEMS,
-                    "heartbeat_s": HEARTBEAT_S,
-                },
-                short=short_hello,
-            )
+        self._urgent.append(self._hello(audit, short_hello))
+
+    def _hello(self, audit: str, short: bool) -> str:
+        """The first frame, which says what the session serves and what it takes."""
+        return replies.hello(
+            session=self.id,
+            endpoint=self.endpoint,
+            version=self.served.version,
+            signature=self.served.signature,
+            audit=audit,
+            limits={
+                "window": self._window,
+                "frame_bytes": FRAME_BYTES,
+                "items": messages.MAX_ITEMS,
+                "heartbeat_s": HEARTBEAT_S,
+            },
+            short=short,
         )
 
     # ---- In ---------------------------------------------------------------------------------------------------------
