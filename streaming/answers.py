@@ -48,11 +48,6 @@ class Answers:
         self._urgent: list[str] = []
         """What must not wait behind held answers."""
 
-    @property
-    def unanswered(self) -> int:
-        """How many messages wait for their answers or to be sent."""
-        return len(self._slots)
-
     def answer(
         self, slot: Slot, *, ids: Sequence[str], outcomes: Sequence[str | ForetellError], version: str, stored: bool
     ) -> None:

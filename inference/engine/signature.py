@@ -204,10 +204,6 @@ class Signature:
             if isinstance(value := row[position], int | float) and not low <= value <= high
         )
 
-    def features_dict(self, row: Sequence[Value]) -> dict[str, Value]:
-        """The row by name, as a person reads it."""
-        return dict(zip(self.names, row, strict=True))
-
     def row_json(self, row: Row) -> str:
         """The row as a JSON list, the form it is stored in."""
         return msgspec.json.encode(row).decode()
