@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from project.quarters import EmbeddedError, Quarters
 DATABASE = "foretell"
 
 
-class EmbeddedServer:
+class EmbeddedServer(ABC):
     """One server of the state folder. `prepare`, then either `start` it here or give its `part` to a supervisor."""
 
     def __init__(self, home: Path) -> None:
@@ -33,22 +34,22 @@ class EmbeddedServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    @abstractmethod
     def part(self) -> Part:
         """The server as a child process; only after `prepare`."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """Its address, as `DATABASE_URL` or `REDIS_URL` spell it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make what it needs and clear what a killed predecessor left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it takes connections now."""
-        raise NotImplementedError
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Start it as a child of this thread and wait until it answers.

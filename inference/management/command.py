@@ -4,6 +4,7 @@ import argparse
 import datetime
 import getpass
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ _SPAN = re.compile(r"(\d{1,5})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-class RegistryCommand(BaseCommand):
+class RegistryCommand(BaseCommand, ABC):
     """A command whose work is `run`; what Foretell refuses there becomes one line on stderr and exit code 1."""
 
     requires_system_checks = []
@@ -41,9 +42,9 @@ class RegistryCommand(BaseCommand):
             reason = str(error).strip().splitlines()[0]
             raise CommandError(f"Postgres can't be used: {reason}. Is it running? `make up` starts one.") from error
 
+    @abstractmethod
     def run(self, **options: Any) -> str | None:
         """Do the command's work; what it returns is written to stdout."""
-        raise NotImplementedError
 
 
 def command_actor(name: str) -> str:

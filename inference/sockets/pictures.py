@@ -5,6 +5,7 @@ let go within `CHECK_EVERY_S`.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -37,7 +38,7 @@ Door = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 logger = structlog.get_logger(__name__)
 
 
-class PictureConsumer(AsyncWebsocketConsumer):
+class PictureConsumer(AsyncWebsocketConsumer, ABC):
     """Sends what `draw` gives, whenever `changed` was called. What a browser sends is unread."""
 
     silent_after_s: ClassVar[float] = 4.0
@@ -50,17 +51,17 @@ class PictureConsumer(AsyncWebsocketConsumer):
         self._fresh = asyncio.Event()
         self._tasks: Sequence[asyncio.Task[None]] = ()
 
+    @abstractmethod
     def may_watch(self, user: Any) -> bool:
         """Whether somebody who is logged in may look. May ask the database.
 
         Raises:
             NotFound: what they want to look at is not there.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self) -> dict[str, Any]:
         """The newest picture, as JSON-able values."""
-        raise NotImplementedError
 
     def changed(self) -> None:
         """Have a picture drawn and sent soon."""
