@@ -18,6 +18,8 @@ LEAST_ROWS = 30
 LEAST_SHARE = 0.001
 MOST_VERSIONS = 50
 HISTOGRAM_BINS = 40
+ROUNDING = 1e-9
+"""Differences that lie closer together than this share of the largest one are the same."""
 
 Floats = npt.NDArray[np.float64]
 _ANOMALY = ("normal", "anomaly")
@@ -164,7 +166,7 @@ class _Labels:
             found = (after["score"] - before["score"] for before, after in zip(then, now, strict=True))
         else:
             found = (
-                after["scores"].get(label, 0.0) - (before["scores"].get(label) or 0.0)
+                after["scores"].get(label, 0.0) - _score(before["scores"], label)
                 for label, before, after in zip(labels, then, now, strict=True)
             )
         return np.fromiter(found, np.float64, len(labels))
@@ -205,6 +207,12 @@ class _Values:
         return
 
 
+def _score(scores: Mapping[str, float | None], label: str) -> float:
+    """What a label scored then. Of one that is no label any more nothing is kept but what the others left of 1."""
+    known = scores.get(label)
+    return known if known is not None else max(0.0, 1.0 - sum(one or 0.0 for one in scores.values()))
+
+
 def _labels(signature: Signature) -> _Labels:
     anomaly = signature.output.kind == "anomaly"
     return _Labels(_ANOMALY if anomaly else signature.output.labels, key="score" if anomaly else "scores")
@@ -213,7 +221,7 @@ def _labels(signature: Signature) -> _Labels:
 def _differences(parts: Sequence[Floats]) -> Differences:
     found = np.concatenate(parts)
     absolute = np.abs(found)
-    counts, cuts = np.histogram(found, bins=HISTOGRAM_BINS)
+    counts, cuts = np.histogram(found, bins=HISTOGRAM_BINS, range=_range(found))
     return Differences(
         mean=float(found.mean()),
         mean_absolute=float(absolute.mean()),
@@ -222,3 +230,13 @@ def _differences(parts: Sequence[Floats]) -> Differences:
         largest_absolute=float(absolute.max()),
         histogram=Histogram(cuts.tolist(), counts.tolist()),
     )
+
+
+def _range(found: Floats) -> tuple[float, float]:
+    """What a histogram spans; where values are the same but for rounding, enough for bins that can be told apart."""
+    low, high = float(found.min()), float(found.max())
+    largest = max(abs(low), abs(high))
+    if high - low > ROUNDING * largest:
+        return low, high
+    reach = max(largest, 1.0) / 2
+    return low - reach, high + reach

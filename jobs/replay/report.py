@@ -31,8 +31,9 @@ class Histogram(msgspec.Struct, frozen=True):
 class Differences(msgspec.Struct, frozen=True):
     """How far the answers lie apart.
 
-    Of a classification: what the label then answered scores now, minus what it scored then. Of an anomaly: the
-    scores. Of a regression: the values, in their unit. `median` and `p95` are of the absolute differences.
+    Of a classification: what the label then answered scores now, minus what it scored then; a label that is none any
+    more scores 0 now, and scored then what the others left of 1. Of an anomaly: the scores. Of a regression: the
+    values, in their unit. `median` and `p95` are of the absolute differences.
     """
 
     mean: float
@@ -106,7 +107,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         rows: of the job.
         compared: rows that both answered.
         only_then: rows that only the stored answer has; `only_now` and `neither` accordingly.
-        versions_then: how many rows each version answered then, by tag; the most frequent ones.
+        versions_then: how many compared rows each version answered then, by tag; the most frequent ones.
         tolerance: of a regression, in its unit.
         agreement: the compared rows that agree.
         differences: None when nothing could be compared.

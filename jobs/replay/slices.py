@@ -54,12 +54,13 @@ def edges(sample: Floats) -> Floats:
         sample: some of the numbers, NaN where one is missing.
 
     Returns:
-        Rising edges. Between two of them lie numbers from the lower one on and below the upper one. A few different
-        numbers get a bin each; else the edges are deciles (Hyndman and Fan's type 7, as numpy's).
+        Rising edges, at least one. Between two of them lie numbers from the lower one on and below the upper one. A
+        few different numbers get a bin each; else the edges are deciles (Hyndman and Fan's type 7, as numpy's).
     """
     known = np.unique(sample[~np.isnan(sample)])
     if len(known) <= BINS:
-        return known[1:]
+        # One edge at least: a slice without any bound is that of missing numbers.
+        return known[1:] if len(known) > 1 else known if len(known) else np.zeros(1)
     return np.unique(np.nanquantile(sample, np.arange(1, BINS) / BINS))
 
 

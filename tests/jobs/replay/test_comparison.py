@@ -99,6 +99,21 @@ def test_values_agree_within_the_tolerance() -> None:
     assert report.differences.p95_absolute == pytest.approx(np.quantile([0.5, 0.51, 1.0, 0.0], 0.95))
 
 
+@pytest.mark.parametrize("shift", [0.3, -7.1, 1e17, 0.0])
+def test_a_version_that_only_shifts_every_value_is_reported_on(shift: float) -> None:
+    then = [{"value": 0.1 * number} for number in range(200)]
+    now = [{"value": one["value"] + shift} for one in then]
+
+    report = compared(VALUES, then, now, tolerance=0.01)
+
+    assert report.differences is not None
+    assert report.differences.mean == pytest.approx(shift)
+    histogram = report.differences.histogram
+    assert sum(histogram.counts) == 200
+    assert histogram.edges[0] < shift < histogram.edges[-1]
+    assert len(set(histogram.edges)) == len(histogram.edges)
+
+
 def test_anomalies_differ_by_their_scores() -> None:
     then = [{"score": 0.4, "label": "anomaly"}, {"score": -0.2, "label": "normal"}]
     now = [{"score": -0.1, "label": "normal"}, {"score": -0.3, "label": "normal"}]
@@ -227,6 +242,21 @@ def test_labels_that_only_an_older_version_had_come_last_in_the_confusion() -> N
     assert report.confusion.counts[2] == [0, 1, 0]
     assert report.quality is not None
     assert report.quality.rows == 1
+
+
+def test_a_label_that_is_gone_scored_what_the_others_left() -> None:
+    # As a replay reads it: scores of the labels of now only.
+    then = [
+        {"label": "broken", "scores": {"normal": 0.1, "fault": 0.2}},
+        {"label": "broken", "scores": {"fault": None}},
+    ]
+
+    report = compared(CLASSES, then, [label(0.9), label(0.2)], parts=1)
+
+    assert report.agreement.count == 0
+    assert report.differences is not None
+    assert report.differences.largest_absolute == pytest.approx(1.0)
+    assert report.differences.mean == pytest.approx(-0.85)
 
 
 def test_an_input_that_once_held_texts_does_not_end_the_report() -> None:

@@ -32,9 +32,14 @@ def test_a_few_different_numbers_get_a_bin_each() -> None:
     assert edges(np.array([3.0, 1.0, 1.0, np.nan, 7.0])).tolist() == [3.0, 7.0]
 
 
-def test_a_constant_or_missing_input_has_one_bin() -> None:
-    assert edges(np.full(100, 4.2)).tolist() == []
-    assert edges(np.full(100, np.nan)).tolist() == []
+@pytest.mark.parametrize(("sample", "bounds"), [(4.2, (4.2, None)), (np.nan, (0.0, None))])
+def test_numbers_that_are_there_always_have_a_bound_and_missing_ones_none(
+    sample: float, bounds: tuple[float | None, float | None]
+) -> None:
+    numbers = Numbers("s1", edges(np.full(100, sample)))
+    numbers.add([4.2, 4.2, None], np.ones(3, bool), np.ones(3))
+
+    assert [(one.low, one.high, one.rows) for one in numbers.slices(0.0)] == [(*bounds, 2), (None, None, 1)]
 
 
 def test_numbers_are_counted_in_their_bins_and_missing_ones_apart() -> None:
