@@ -15,7 +15,7 @@ ForetellError
 ├── FileError
 │   ├── BadFile           it is not of its format, or rows can't be told apart
 │   ├── BadHeader         its columns are not those it must have
-│   ├── NoRows            it has a header at most
+│   ├── NoRows            it has a header at most; or a query selects nothing
 │   └── FileTooLarge      it has more bytes or rows than are taken
 └── TrainingError
     ├── AlgorithmInvalid  algorithm.py or params.toml can't be used
@@ -159,12 +159,14 @@ class BadHeader(FileError):
 
 
 class NoRows(FileError):
-    """A file without a row to predict."""
+    """A file without a row to predict, or a query that selects none."""
 
     code = "no_rows"
 
-    def __init__(self) -> None:
-        super().__init__("The file has no rows. Send one at least, after the header where the format has one.")
+    def __init__(
+        self, detail: str = "The file has no rows. Send one at least, after the header where the format has one."
+    ) -> None:
+        super().__init__(detail)
 
 
 class FileTooLarge(FileError):

@@ -260,6 +260,7 @@ class ScheduleSlot(models.Model):
         default_permissions = ()
         ordering = ["-due_at"]
         constraints = [models.UniqueConstraint(fields=["schedule", "slot"], name="slot_once_a_schedule")]
+        indexes = [models.Index(fields=["schedule", "-due_at"], name="slots_latest")]
 
     def __str__(self) -> str:
         return f"{self.schedule} {self.slot}"

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from inference import ids
 from inference.engine.signature import Output, Signature
 from inference.models import Device, Endpoint, Version
-from inference.selectors import device_get, version_get
+from inference.selectors import version_get
 from jobs.errors import NoRows
 
 MOST_ROWS = 1_000_000
@@ -26,6 +26,12 @@ FACTS = ("id", "version", "error", "device", "time")
 that answered, the error if it was one, the device's name or null, and the time of the prediction."""
 
 _BLOCK = 2000
+_NO_DEVICE = 0
+"""A key that no device has. Nobody learns which names there are: an unknown device sent nothing, as many others did."""
+_NOTHING = (
+    "No stored prediction of this endpoint is of these times, and of this device and this version where they are named."
+    " Look at the names and the times, and ask again."
+)
 _TIMEOUT = "SET LOCAL statement_timeout = '10min'"
 # Settled rows only: what is still being written would be there for whoever asks again, and not for this job.
 _MATCHING = """
@@ -48,7 +54,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         since: from then on, aware.
         until: before then, aware.
         version: only what the version of this tag answered.
-        device: only what the device of this name sent.
+        device: only what the device of this name sent; nothing, if there is none of that name.
         limit: the latest so many, 1 to 1,000,000.
     """
 
@@ -144,20 +150,23 @@ def freeze(
             count += len(rows)
             size += len(data)
     if not count:
-        raise NoRows()
+        raise NoRows(_NOTHING)
     into.flush()
     return Frozen(rows=count, bytes=size, sha256=digest.hexdigest())
 
 
 def _blocks(endpoint: Endpoint, selection: Selection) -> Iterator[list[_Row]]:
     """The rows, some thousands at a time, through a cursor on the server."""
+    device = None
+    if selection.device is not None:
+        device = Device.objects.filter(name=selection.device).values_list("pk", flat=True).first() or _NO_DEVICE
     asked = {
         "endpoint": endpoint.pk,
         "since": ids.floor(selection.since),
         "until": ids.floor(selection.until),
         "limit": selection.limit,
         "version": selection.version and version_get(endpoint=endpoint, tag=selection.version).pk,
-        "device": selection.device and device_get(name=selection.device).pk,
+        "device": device,
     }
     with connection.cursor() as cursor:
         cursor.execute(_TIMEOUT)

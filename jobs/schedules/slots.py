@@ -17,7 +17,9 @@ from celery.schedules import ParseException, crontab
 from jobs.errors import BadSchedule
 
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
-_FIELD = re.compile(r"[0-9A-Za-z*/,-]{1,64}")
+_FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
+_MOST_CHARACTERS = {"minute": 240, "hour": 96, "day of the month": 124, "month": 64, "day of the week": 64}
+"""What fits into beat's table."""
 _DAY = datetime.timedelta(days=1)
 _HORIZON_DAYS = 41 * 366
 """29 February falls on a given day of the week every 28 years, and after a year like 2100 every 40."""
@@ -76,7 +78,9 @@ def parse(text: str, zone: str) -> Crontab:
         raise BadSchedule(f"A crontab has five fields ({', '.join(_FIELDS)}); {text[:80]!r} has {len(fields)}.")
     for name, field in zip(_FIELDS, fields, strict=True):
         if not _FIELD.fullmatch(field):
-            raise BadSchedule(f"The {name} is digits, `*`, `/`, `-` and `,`; it is {field[:40]!r}.")
+            raise BadSchedule(f"The {name} is digits or names, `*`, `/`, `-` and `,`; it is {field[:40]!r}.")
+        if len(field) > _MOST_CHARACTERS[name]:
+            raise BadSchedule(f"The {name} has at most {_MOST_CHARACTERS[name]} characters; it has {len(field):,}.")
     minute, hour, day, month, weekday = fields
     try:
         read = crontab(minute, hour, day_of_week=weekday, day_of_month=day, month_of_year=month)

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from inference.engine.errors import ModelUnavailable
 from inference.errors import UnknownEndpoint, UnknownVersion
@@ -151,6 +151,8 @@ def batch_job_retry(*, job: BatchJob, actor: str) -> BatchJob:
             state=Chunk.State.WAITING, attempts=0, leased_until=None, token=F("token") + 1, finished_at=None
         )
         cleared: dict[str, Any] = {"attempts": 0, "report": None, "finished_at": None, "code": "", "detail": ""}
+        # The token: a report of the results so far does not count, however soon the job is done again.
+        cleared |= {"token": F("token") + 1, "leased_until": None}
         possible = (State.DONE, State.FAILED)
         _change(job, actor, "tried again", possible, wakes=True, state=_going_on(), **cleared)
         # With nothing to do again it is over as before.
@@ -165,7 +167,7 @@ def batch_job_expire(*, job: BatchJob) -> None:
     Raises:
         JobState: it is not over.
     """
-    if not BatchJob.objects.filter(pk=job.pk, state__in=OVER).update(expired_at=Now()):
+    if not BatchJob.objects.filter(pk=job.pk, state__in=OVER).update(expired_at=Coalesce("expired_at", Now())):
         job.refresh_from_db(fields=["state"])
         raise JobState("expired", job.state, OVER)
     while _delete_some(job):

@@ -8,7 +8,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from inference.errors import AlreadyExists, EndpointRetired, NotFound
 from inference.models import SLUG, Endpoint, Version
-from inference.selectors import device_get, version_get
+from inference.selectors import version_get
 from inference.services import control_log_write
 from jobs.errors import BadSchedule
 from jobs.replay.query import MOST_ROWS
@@ -19,8 +19,13 @@ from jobs.schedules.standing import SCHEDULE
 
 LEAST_RETRAINING_MINUTES = 5
 MOST_HOURS = 400 * 24
+MOST_REASON = 1000
 _EXPIRES_S = 600
 """A message that waited for longer has been overtaken by a look at all schedules."""
+_DROP_UNUSED = """
+DELETE FROM django_celery_beat_crontabschedule AS times WHERE id = %s
+   AND NOT EXISTS (SELECT 1 FROM django_celery_beat_periodictask WHERE crontab_id = times.id)
+"""
 
 
 @transaction.atomic
@@ -39,11 +44,12 @@ def schedule_create(
         BadSchedule: the name, the times or the plan can't be; or a retraining would start more often than every 5
             minutes.
         AlreadyExists: there is a schedule of that name, also one of beat's own.
-        EndpointRetired, UnknownVersion, NotFound: what the plan names can't be used.
+        EndpointRetired, UnknownVersion: what the plan names can't be used.
     """
     _check_name(name)
     _check_plan(endpoint, plan)
     when = _checked_times(crontab, zone, plan)
+    _take_turn()
     if _is_beats(name) or PeriodicTask.objects.filter(name=name).exists():
         raise AlreadyExists(f"Schedule {name!r}", "Choose another name, or change that one.")
     said = Kept(schedule=name, endpoint=endpoint.slug, plan=plan, since=_now(), created_by=actor)
@@ -69,10 +75,11 @@ def schedule_change(
 
     Raises:
         BadSchedule, EndpointRetired, UnknownVersion: as `schedule_create`; or the plan is of another kind.
-        NotFound: it is gone by now, or what the plan names is not there.
+        NotFound: it is gone by now.
     """
+    _take_turn()
     row = _locked(schedule.name)
-    before, said = schedule_get(name=row.name), schedules.kept(row)
+    before, said, times = schedule_get(name=row.name), schedules.kept(row), row.crontab
     if plan is not None and type(plan) is not type(said.plan):
         raise BadSchedule(f"Schedule {row.name!r} is of the kind {before.kind}, which stays. Make another one.")
     if plan is not None:
@@ -88,6 +95,7 @@ def schedule_change(
         schedule=row.name, endpoint=said.endpoint, plan=plan or said.plan, since=since, created_by=said.created_by
     ).text()
     row.save()
+    _drop_unused(times)
     after = schedule_get(name=row.name)
     changed = {name for name, value in _shown(after).items() if _shown(before)[name] != value}
     if changed:
@@ -108,9 +116,26 @@ def schedule_delete(*, schedule: Schedule, actor: str) -> None:
     Raises:
         NotFound: it is gone already.
     """
+    _take_turn()
     row = _locked(schedule.name)
     control_log_write(actor=actor, action="schedule.delete", target=row, before=_shown(schedule))
     row.delete()
+    _drop_unused(row.crontab)
+
+
+def _take_turn() -> None:
+    """Wait until nobody else makes, changes or takes away a schedule: two of them may share one row of times."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('foretell schedules'))")
+
+
+def _drop_unused(times: CrontabSchedule) -> None:
+    """Remove beat's row of some times unless a schedule still has them, beat's own ones included.
+
+    By a statement of our own: Django's deletion would take schedules along that came to have them meanwhile.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_DROP_UNUSED, [times.pk])
 
 
 def _locked(name: str) -> PeriodicTask:
@@ -140,9 +165,9 @@ def _check_plan(endpoint: Endpoint, plan: Plan) -> None:
         _check_number("limit", plan.limit, MOST_ROWS)
         if plan.version is not None:
             version_get(endpoint=endpoint, tag=plan.version)
-        if plan.device is not None:
-            device_get(name=plan.device)
         return
+    if len(plan.reason) > MOST_REASON:
+        raise BadSchedule(f"`reason` has at most {MOST_REASON:,} characters; it has {len(plan.reason):,}.")
     if plan.feedback_hours is not None:
         _check_number("feedback_hours", plan.feedback_hours, MOST_HOURS)
     fitting = Version.objects.filter(endpoint=endpoint, signature_digest=endpoint.signature_digest)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from inference.engine.signature import Signature
-from inference.errors import NotFound, UnknownVersion
+from inference.errors import UnknownVersion
 from inference.models import Device, Endpoint, Prediction
 from jobs.errors import NoRows
 from jobs.replay.query import Frozen, Selection, carried, freeze
@@ -154,12 +154,21 @@ def test_carried_columns_give_way_to_inputs_of_the_same_name() -> None:
     assert names[-3:] == ("__then_label", "__then_score_no", "__then_score_yes")
 
 
-@pytest.mark.parametrize(
-    ("said", "error"), [({"device": "nobody"}, NotFound), ({"version": "x-1.0.0"}, UnknownVersion)]
-)
-def test_what_is_not_there_can_not_be_selected(flow: Endpoint, said: dict[str, str], error: Any) -> None:
-    with pytest.raises(error):
-        frozen(flow, **said)
+def test_a_version_that_is_not_there_can_not_be_selected(flow: Endpoint) -> None:
+    with pytest.raises(UnknownVersion):
+        frozen(flow, version="x-1.0.0")
+
+
+def test_a_device_that_is_not_there_looks_like_one_that_sent_nothing(flow: Endpoint) -> None:
+    store(flow, [[1, 2]], at=NOON)
+    Device.objects.create(name="pump-7")
+    said = set()
+    for name in ("pump-7", "nobody"):
+        with pytest.raises(NoRows, match="of this device") as refused:
+            frozen(flow, device=name)
+        said.add(str(refused.value))
+
+    assert len(said) == 1
 
 
 def test_a_selection_is_read_as_it_was_written() -> None:

@@ -211,6 +211,30 @@ def test_a_report_that_a_retry_overtook_does_not_count(flow: Endpoint, monkeypat
     assert (job.state, job.report) == ("running", None)
 
 
+def test_a_report_of_results_that_were_tried_again_does_not_count(
+    flow: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(flow, ROWS[:10])
+    job = asked(flow)
+    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    done(job)
+    monkeypatch.undo()
+    late = replay.claim_unreported()
+    assert late is not None
+    Chunk.objects.filter(job=job).update(errors={"model_error": 1})
+    batch_job_retry(job=job, actor="ann")
+    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    assert done(job).state == "done"
+    monkeypatch.undo()
+
+    with pytest.raises(LeaseLost):
+        replay.report(late)
+
+    job.refresh_from_db()
+    assert job.report is None
+    assert done(job).report["rows"] == 10
+
+
 def test_a_report_whose_worker_died_is_made_by_another_one(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     store(flow, ROWS[:10])
     job = asked(flow)

@@ -169,6 +169,7 @@ def test_the_shortest_gap(text: str, minutes: int) -> None:
         ("0 0 * * 7", "UTC", "7 > 6"),
         ("x * * * *", "UTC", "no crontab"),
         ("* ; * * *", "UTC", "hour is"),
+        (f"* {'1,' * 48}1 * * *", "UTC", "hour has at most 96"),
         ("0 3 * * *", "Europe/Berlim", "IANA"),
         ("0 3 * * *", "../etc/passwd", "IANA"),
         ("0 3 * * *", "\x00", "IANA"),
@@ -179,6 +180,12 @@ def test_the_shortest_gap(text: str, minutes: int) -> None:
 def test_what_is_no_schedule_is_refused_with_the_reason(text: str, zone: str, says: str) -> None:
     with pytest.raises(BadSchedule, match=says):
         slots.parse(text, zone)
+
+
+def test_a_long_list_of_minutes_is_read() -> None:
+    every = ",".join(str(minute) for minute in range(0, 60, 2))
+
+    assert slots.parse(f"{every} * * * *", "UTC").times == slots.parse("*/2 * * * *", "UTC").times
 
 
 def test_names_of_days_and_months_are_read() -> None:

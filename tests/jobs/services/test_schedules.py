@@ -3,21 +3,27 @@
 import datetime
 import threading
 import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
-from django_celery_beat.models import PeriodicTask
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from inference.errors import AlreadyExists, EndpointRetired, NotFound, UnknownVersion
 from inference.models import ControlLog, Deployment, Device, Endpoint
+from jobs.batch import work as batch
 from jobs.errors import BadSchedule
 from jobs.models import BatchJob, ScheduleSlot, TrainingRun
 from jobs.replay.query import Selection
 from jobs.schedules.rows import BatchPlan, Kept, RetrainingPlan, Schedule, schedule_get, schedule_list
 from jobs.services import schedule_change, schedule_create, schedule_delete, schedule_start, schedules_look
+from tests.project.children import until
 
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 DAY = BatchPlan(hours=24)
 HOURLY = "0 * * * *"
 
@@ -75,8 +81,8 @@ def test_a_schedule_is_a_row_of_beats_that_can_start_nothing_else(flow: Endpoint
         ({"plan": BatchPlan(hours=0)}, BadSchedule),
         ({"plan": BatchPlan(hours=24, limit=1_000_001)}, BadSchedule),
         ({"plan": BatchPlan(hours=24, version="line-9.0.0")}, UnknownVersion),
-        ({"plan": BatchPlan(hours=24, device="nobody")}, NotFound),
         ({"plan": RetrainingPlan(algorithm="nothing")}, BadSchedule),
+        ({"plan": RetrainingPlan(algorithm="line", reason="x" * 1001)}, BadSchedule),
     ],
 )
 def test_what_can_not_be_is_refused_and_leaves_nothing(flow: Endpoint, said: dict[str, Any], error: Any) -> None:
@@ -110,6 +116,107 @@ def test_a_retired_endpoint_gets_no_schedule(flow: Endpoint) -> None:
 
     with pytest.raises(EndpointRetired):
         made(flow)
+
+
+def test_a_schedule_of_an_unknown_device_finds_nothing_as_one_of_a_silent_device_does(flow: Endpoint) -> None:
+    Device.objects.create(name="pump-7")
+    for name in ("nobody", "pump-7"):
+        made(flow, BatchPlan(hours=6, device=name), name=name)
+        long_known(name)
+    assert schedules_look() == 2
+
+    batch.work()
+
+    assert set(BatchJob.objects.values_list("state", "code")) == {("failed", "no_rows")}
+    assert BatchJob.objects.values("detail").distinct().count() == 1
+
+
+def times() -> list[str]:
+    """The minutes and hours of beat's rows of times, but for those of beat's own schedules."""
+    return sorted(f"{one.minute} {one.hour}" for one in CrontabSchedule.objects.all())
+
+
+@pytest.fixture
+def no_times(flow: Endpoint) -> None:
+    """Beat's tables without what other tests left."""
+    PeriodicTask.objects.all().delete()
+    CrontabSchedule.objects.all().delete()
+
+
+def test_rows_of_times_go_with_the_last_schedule_that_has_them(flow: Endpoint, no_times: None) -> None:
+    one, two = made(flow, name="one"), made(flow, name="two")
+    PeriodicTask.objects.create(name="partitions", task="x", crontab=CrontabSchedule.objects.create(minute="17"))
+    assert times() == ["0 *", "17 *"]
+
+    one = schedule_change(schedule=one, crontab="30 2 * * *", actor="ann")
+    assert times() == ["0 *", "17 *", "30 2"]
+    two = schedule_change(schedule=two, crontab="30 2 * * *", actor="ann")
+    assert times() == ["17 *", "30 2"]
+    one = schedule_change(schedule=one, crontab="17 * * * *", actor="ann")
+    schedule_delete(schedule=two, actor="ann")
+    assert times() == ["17 *"]
+    schedule_delete(schedule=one, actor="ann")
+    assert times() == ["17 *"]
+    assert PeriodicTask.objects.get().crontab is not None
+
+
+def test_times_that_one_schedule_gives_up_while_another_takes_them_stay(flow: Endpoint, no_times: None) -> None:
+    def together(*calls: Callable[[], object]) -> None:
+        begin = threading.Barrier(len(calls))
+        failed: list[BaseException] = []
+
+        def run(call: Callable[[], object]) -> None:
+            try:
+                begin.wait()
+                call()
+            except BaseException as error:  # noqa: BLE001 - the test tells it
+                failed.append(error)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=run, args=[call]) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+
+    given = [made(flow, name="a", crontab="0 1 * * *"), made(flow, name="b", crontab="0 2 * * *")]
+    for turn in range(10):
+        crontabs = [f"0 {1 + (place + turn + 1) % 2} * * *" for place in range(2)]
+        together(
+            *(
+                partial(schedule_change, schedule=one, crontab=crontab, actor="ann")
+                for one, crontab in zip(given, crontabs, strict=True)
+            ),
+            partial(made, flow, name=f"new-{turn}", crontab="0 1 * * *"),
+        )
+        assert [schedule_get(name=name).crontab for name in "ab"] == crontabs
+        schedule_delete(schedule=schedule_get(name=f"new-{turn}"), actor="ann")
+        assert times() == ["0 1", "0 2"]
+
+
+def test_two_who_make_schedules_of_one_name_make_one(flow: Endpoint, dsn: str) -> None:
+    refused: list[Exception] = []
+
+    def make() -> None:
+        try:
+            made(flow)
+        except AlreadyExists as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=make)
+    with transaction.atomic():
+        made(flow)
+        second.start()
+        with psycopg.connect(dsn, autocommit=True) as other:
+            until(lambda: other.execute(_WAITING).fetchone() == (1,))
+    second.join()
+
+    assert len(refused) == 1
+    assert len(schedule_list()) == 1
 
 
 def test_a_due_slot_starts_a_query_over_the_hours_before_it_once(flow: Endpoint) -> None:
@@ -291,6 +398,33 @@ def test_one_schedule_that_can_not_be_read_does_not_hold_up_the_others(flow: End
 
     assert schedules_look() == 1
     assert BatchJob.objects.get().schedule == "b"
+
+
+def test_of_the_slots_of_a_schedule_only_the_latest_is_read(flow: Endpoint) -> None:
+    made(flow, name="a")
+    made(flow, name="b")
+    for name in ("a", "b"):
+        slots = (ScheduleSlot(schedule=name, slot=str(n), due_at=_ago(n % 2000)) for n in range(4000))
+        ScheduleSlot.objects.bulk_create(slots)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_scheduleslot")
+    with CaptureQueriesContext(connection) as asked:
+        listed = schedule_list()
+
+    assert [one.latest and one.latest.slot in ("0", "2000") for one in listed] == [True, True]
+    read = [query["sql"] for query in asked if "jobs_scheduleslot" in query["sql"]]
+    with connection.cursor() as cursor:
+        for query in read:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+            assert sum(_rows_read(cursor.fetchone()[0][0]["Plan"])) <= 2
+
+
+def _rows_read(node: dict[str, Any]) -> Iterator[float]:
+    """How many slots each scan of a plan has read."""
+    if node.get("Relation Name") == "jobs_scheduleslot":
+        yield (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    for inner in node.get("Plans", ()):
+        yield from _rows_read(inner)
 
 
 def test_schedules_of_some_endpoints_are_listed(flow: Endpoint) -> None:
