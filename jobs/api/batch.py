@@ -11,16 +11,16 @@ from inference.http.replies import Reply
 from inference.http.requests import Request
 from inference.http.views import ExpressView
 from jobs import services
-from jobs.api import queries, schema
-from jobs.api.access import actor, job_of, seen
+from jobs.api import schema
+from jobs.api.access import actor, job_of
 from jobs.api.bodies import fields_of
 from jobs.api.database import ask
 from jobs.api.intake import MEDIA_TYPES, file_taken, query_taken
+from jobs.api.lists import PARAMETERS, listed
 from jobs.api.shown import job_shown
 from jobs.models import BatchJob
-from jobs.selectors import Progress, batch_progress
+from jobs.selectors import batch_job_list, batch_progress
 
-PAGE, MOST_LISTED = 50, 200
 CREATED = 201
 
 
@@ -32,20 +32,12 @@ class BatchJobsView(ExpressView):
 
     def parameters_of(self, method: str) -> tuple[str, ...]:
         """A list is narrowed, an upload is described."""
-        return (
-            ("endpoint", "version", "carry", "name") if method == "POST" else ("endpoint", "state", "before", "limit")
-        )
+        return ("endpoint", "version", "carry", "name") if method == "POST" else PARAMETERS
 
     @schema.batch_list
     async def get(self, request: Request) -> bytes:
         """List them, the newest first."""
-        query = request.query()
-        limit = queries.number(query, "limit", default=PAGE, low=1, high=MOST_LISTED)
-        state = queries.word(query, "state", BatchJob.State.values)
-        before = queries.place(query, "before")
-        jobs = await ask(request, _listed, request.auth, query.get("endpoint"), state, before, limit + 1)
-        more = jobs[limit - 1]["id"] if len(jobs) > limit else None
-        return msgspec.json.encode({"jobs": jobs[:limit], "next": more})
+        return await listed(request, "jobs", batch_job_list(), BatchJob.State.values, job_shown)
 
     @schema.batch_create
     async def post(self, request: Request) -> Reply:
@@ -131,15 +123,4 @@ class BatchRetryView(_ActionView):
 
 
 def _described(job: BatchJob) -> dict[str, Any]:
-    progress: Progress = batch_progress(job=job)
-    return job_shown(job, progress)
-
-
-def _listed(caller: Caller, slug: str | None, state: str, before: Any, limit: int) -> list[dict[str, Any]]:
-    jobs = seen(caller, BatchJob.objects.select_related("endpoint", "version")).defer(
-        "endpoint__signature", "version__manifest", "report"
-    )
-    for name, value in (("endpoint__slug", slug), ("state", state), ("pk__lt", before)):
-        if value:
-            jobs = jobs.filter(**{name: value})
-    return [job_shown(job) for job in jobs.order_by("-pk")[:limit]]
+    return job_shown(job, batch_progress(job=job))

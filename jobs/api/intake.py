@@ -1,6 +1,7 @@
 """How a batch job comes in: a file, streamed aside, looked at and put into the storage, or a query."""
 
 import datetime
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import structlog
 from django.conf import settings
 
 from inference.database import DatabaseUnavailable
-from inference.engine.errors import ForetellError, InvalidInput, Problem
+from inference.engine.errors import ForetellError
 from inference.http.errors import UnknownParameter, UploadStorageFull
 from inference.http.requests import Request
 from inference.http.uploads import in_thread, received
+from inference.ids import prediction_id
 from jobs import files, services, storage
 from jobs.api.access import Target, actor, target_of
 from jobs.api.bodies import Fields, fields_of
@@ -75,7 +77,7 @@ async def file_taken(request: Request) -> Taken:
     if job.file == name:
         return Taken(job, new=True)
     await in_thread(storage.drop, name)
-    if not _same(job, target, upload):
+    if not _same(job, target, query.get("version"), upload):
         raise IdempotencyMismatch
     return Taken(job, new=False)
 
@@ -86,7 +88,7 @@ async def query_taken(request: Request) -> Taken:
     Raises:
         UnknownParameter: the address says what the body should.
         InvalidInput: the body can't be read.
-        UnknownEndpoint, UnknownVersion, NotFound, ModelUnavailable: something it names is not there.
+        UnknownEndpoint, UnknownVersion, ModelUnavailable: something it names is not there.
         BadIdempotencyKey, IdempotencyMismatch: as `file_taken`.
     """
     for name in request.query():
@@ -103,13 +105,9 @@ def _selection(body: Fields) -> Selection:
     assert said is not None
     since = said.moment("since", required=True)
     assert since is not None
-    until = said.moment("until") or datetime.datetime.now(datetime.UTC)
-    if since >= until:
-        detail = f"`since` must lie before `until`; they are {since.isoformat()} and {until.isoformat()}."
-        raise InvalidInput(Problem("out_of_range", ("query", "since"), detail))
     return Selection(
         since=since,
-        until=until,
+        until=said.moment("until") or datetime.datetime.now(datetime.UTC),
         version=said.text("version"),
         device=said.text("device"),
         limit=said.whole("limit", low=1, high=MOST_ROWS) or MOST_ROWS,
@@ -128,12 +126,7 @@ def _created(request: Request, target: Target, upload: services.Upload, slot: st
 
 
 def _asked(request: Request, slug: str, tag: str | None, selection: Selection, slot: str) -> Taken:
-    target = target_of(request.auth, slug, tag)
-    began = BatchJob.objects.filter(schedule="", slot=slot).first() if slot else None
-    if began is not None:
-        if not _same_query(began, target, selection):
-            raise IdempotencyMismatch
-        return Taken(began, new=False)
+    target, id = target_of(request.auth, slug, tag), uuid.UUID(prediction_id())
     job = services.batch_query_create(
         endpoint=target.endpoint,
         version=target.version,
@@ -141,8 +134,11 @@ def _asked(request: Request, slug: str, tag: str | None, selection: Selection, s
         actor=actor(request.auth),
         credential_id=request.auth.credential_id,
         slot=slot,
+        id=id,
     )
-    return Taken(job, new=True)
+    if job.pk != id and not _same_query(job, target, tag, selection):
+        raise IdempotencyMismatch
+    return Taken(job, new=job.pk == id)
 
 
 async def _kept(name: str, path: Path) -> None:
@@ -157,17 +153,22 @@ async def _kept(name: str, path: Path) -> None:
         raise UploadStorageFull from error
 
 
-def _same(job: BatchJob, target: Target, upload: services.Upload) -> bool:
-    """Whether a job was asked for by the same request. The champion may have changed since: it is not compared."""
-    asked = (target.endpoint.pk, upload.sha256, upload.format, list(upload.carried))
-    return (job.endpoint_id, job.file_sha256, job.format, job.carried) == asked
+def _same(job: BatchJob, target: Target, tag: str | None, upload: services.Upload) -> bool:
+    """Whether a job was asked for by the same request."""
+    asked = (upload.sha256, upload.format, list(upload.carried))
+    return _same_target(job, target, tag) and (job.file_sha256, job.format, job.carried) == asked
 
 
-def _same_query(job: BatchJob, target: Target, selection: Selection) -> bool:
+def _same_query(job: BatchJob, target: Target, tag: str | None, selection: Selection) -> bool:
     """As `_same`. `until` may have been left out, and then is another one each time."""
     said = {name: value for name, value in selection.to_dict().items() if name != "until"}
     known = {name: value for name, value in (job.selection or {}).items() if name != "until"}
-    return job.endpoint_id == target.endpoint.pk and known == said
+    return _same_target(job, target, tag) and known == said
+
+
+def _same_target(job: BatchJob, target: Target, tag: str | None) -> bool:
+    """Whether a job is answered by who was asked for. The champion may have changed since: it is not compared."""
+    return job.endpoint_id == target.endpoint.pk and (tag is None or job.version_id == target.version.pk)
 
 
 def _printable(name: str) -> str:

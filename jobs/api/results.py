@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from inference.callers import Caller
+from inference.engine.errors import ForetellError
 from inference.engine.signature import Signature
 from inference.errors import NotFound
 from inference.http.replies import StreamedReply
@@ -27,9 +28,9 @@ from jobs.errors import JobState, ReportPending
 from jobs.files import Header, Writer
 from jobs.models import BatchJob, Chunk, Result
 from jobs.selectors import MOST_RESULTS, batch_results
+from jobs.services.batch import OVER
 
 PAGE = 100
-_OVER = (BatchJob.State.DONE, BatchJob.State.FAILED, BatchJob.State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,18 @@ class BatchReportView(ExpressView):
         if job.kind != BatchJob.Kind.QUERY:
             raise NotFound("A replay report of this job")
         if job.report is None:
-            raise ReportPending
+            raise _reportless(job)
         return msgspec.json.encode({"id": job.pk, "report": job.report})
+
+
+def _reportless(job: BatchJob) -> ForetellError:
+    """Why a query has no report: not yet, or never."""
+    if job.state in (BatchJob.State.FAILED, BatchJob.State.CANCELLED):
+        return JobState("reported on", job.state, (BatchJob.State.DONE,))
+    # Making it ended its workers, or was too late.
+    if job.state == BatchJob.State.DONE and (job.code or job.expired_at is not None):
+        return NotFound("A replay report of this job")
+    return ReportPending()
 
 
 def _page(caller: Caller, id: str, asked: dict[str, Any]) -> list[Result]:
@@ -123,9 +134,9 @@ def _readable(caller: Caller, id: str) -> BatchJob:
     """
     job = job_of(caller, id)
     if job.expired_at is not None:
-        raise JobState("read", "expired", _OVER)
-    if job.state not in _OVER or job.rows is None:
-        raise JobState("read", job.state, _OVER)
+        raise JobState("read", "expired", OVER)
+    if job.state not in OVER or job.rows is None:
+        raise JobState("read", job.state, OVER)
     return job
 
 

@@ -9,8 +9,8 @@ from inference.api.schema import ANYONE, CALLER, VERSION, answer, operation, pro
 from inference.engine.errors import InvalidInput, Problem
 from inference.errors import AlreadyExists, EndpointRetired, NotFound, SignatureMismatch, UnknownEndpoint
 from inference.http import errors as http
-from inference.http import media
 from jobs.api import run_serializers as serializers
+from jobs.api.schema import UNREADABLE, key, narrowed
 from jobs.errors import BadSchedule, ChampionChanged, GateFailed, IdempotencyMismatch, JobState, RunInProgress
 from jobs.models import TrainingRun
 
@@ -18,10 +18,7 @@ RUN_ID = "019ab3f2-9c40-7a01-8a55-6d9a1c3e7b20"
 NEW_VERSION = "random_forest-1.0.1"
 _NO_RUN, _NO_SCHEDULE = NotFound("This run"), NotFound("This schedule")
 _BODY = (
-    InvalidInput(Problem("malformed_json", (), "Not JSON at 1:17: Expecting value.")),
-    http.BodyTooLarge(1024 * 1024),
-    http.UnsupportedMediaType("text/plain", media.ACCEPTED),
-    http.UnsupportedEncoding("gzip"),
+    *UNREADABLE,
     InvalidInput(Problem("wrong_type", ("reason",), "`reason` expects a text; got nothing.")),
 )
 _RUN = {
@@ -97,12 +94,7 @@ run_list = operation(
     "The training runs of this credential's endpoints",
     {200: answer(serializers.RunsSerializer, "The newest first.", {"runs": [_RUN], "next": RUN_ID})}
     | problems(*ANYONE, *CALLER, http.BadPage("limit", "a whole number from 1 to 200", "-1")),
-    parameters=[
-        OpenApiParameter("endpoint", str, description="Only runs of this endpoint."),
-        OpenApiParameter("state", str, enum=TrainingRun.State.values, description="Only runs in this state."),
-        OpenApiParameter("before", str, description="Only runs older than this one: the `next` of the page before."),
-        OpenApiParameter("limit", int, description="1 to 200, by default 50."),
-    ],
+    parameters=narrowed("runs", TrainingRun.State.values),
 )
 
 run_start = operation(
@@ -122,14 +114,7 @@ run_start = operation(
         IdempotencyMismatch(),
         *_BODY,
     ),
-    parameters=[
-        OpenApiParameter(
-            "Idempotency-Key",
-            str,
-            OpenApiParameter.HEADER,
-            description="1 to 128 printable characters: the same request under the same key makes one run only.",
-        ),
-    ],
+    parameters=[key("run")],
     request={"application/json": serializers.RunStartSerializer},
     examples=[
         OpenApiExample(
@@ -207,7 +192,6 @@ schedule_list = operation(
 _REFUSALS = (
     BadSchedule("A crontab has five fields; '* * *' has 3."),
     UnknownEndpoint("shutle-fault"),
-    NotFound("Device 'probe-9'"),
     EndpointRetired("shuttle-fault"),
 )
 

@@ -16,9 +16,9 @@ from jobs.api.database import ask
 from jobs.api.shown import schedule_shown
 from jobs.replay.query import MOST_ROWS
 from jobs.schedules.rows import BatchPlan, Plan, RetrainingPlan, schedule_list
+from jobs.services.schedules import MOST_HOURS
 
 CREATED = 201
-MOST_HOURS = 10**6
 _PLANS = {
     "retraining": ("kind", "algorithm", "feedback_hours", "reason"),
     "batch": ("kind", "hours", "version", "device", "limit"),

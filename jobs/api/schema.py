@@ -1,5 +1,6 @@
 """What the OpenAPI document says of batch jobs."""
 
+from collections.abc import Collection
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -18,6 +19,8 @@ from inference.errors import NotFound, UnknownEndpoint
 from inference.http import errors as http
 from inference.http import media
 from jobs.api import serializers
+from jobs.api.keys import MOST_CHARACTERS
+from jobs.api.lists import MOST_LISTED, PAGE
 from jobs.errors import BadFile, BadHeader, EndpointUnsaid, IdempotencyMismatch, JobState, NoRows, ReportPending
 from jobs.models import BatchJob
 
@@ -66,13 +69,35 @@ _QUEUED = (
 )
 _OUTPUT = {"label": "normal", "scores": {"normal": 1.0, "fault": 0.0}}
 _BAD_PAGE = http.BadPage("limit", "a whole number from 1 to 1000", "-1")
-_BODY = (
+UNREADABLE = (
     InvalidInput(Problem("malformed_json", (), "Not JSON at 1:17: Expecting value.")),
     http.BodyTooLarge(1024 * 1024),
     http.UnsupportedMediaType("text/plain", media.ACCEPTED),
     http.UnsupportedEncoding("gzip"),
-    InvalidInput(Problem("unknown_field", ("force",), "`force` is not a field here. Expected none.")),
 )
+"""How a JSON body is refused before it is looked at."""
+_FORCED = InvalidInput(Problem("unknown_field", ("force",), "`force` is not a field here. Expected none."))
+
+
+def narrowed(what: str, states: Collection[str]) -> list[OpenApiParameter]:
+    """The parameters of a list of some kind of work."""
+    return [
+        OpenApiParameter("endpoint", str, description=f"Only {what} of this endpoint."),
+        OpenApiParameter("state", str, enum=list(states), description=f"Only {what} in this state."),
+        OpenApiParameter("before", str, description=f"Only {what} older than this one: the `next` of the page before."),
+        OpenApiParameter("limit", int, description=f"1 to {MOST_LISTED}, by default {PAGE}."),
+    ]
+
+
+def key(what: str) -> OpenApiParameter:
+    """The header that makes asking again safe."""
+    return OpenApiParameter(
+        "Idempotency-Key",
+        str,
+        OpenApiParameter.HEADER,
+        description=f"1 to {MOST_CHARACTERS} printable characters: the same request under the same key makes one"
+        f" {what} only.",
+    )
 
 
 def _file_content() -> dict[str, Any]:
@@ -84,7 +109,7 @@ def _action(name: str, summary: str, said: str, refusal: JobState) -> Any:
         f"jobs_batch_{name}",
         summary,
         {200: answer(serializers.JobProgressSerializer, said, _RUNNING)}
-        | problems(*ANYONE, *CALLER, NOT_THERE, refusal, *_BODY),
+        | problems(*ANYONE, *CALLER, NOT_THERE, refusal, *UNREADABLE, _FORCED),
         request={"application/json": serializers.ReasonlessSerializer},
     )
 
@@ -94,12 +119,7 @@ batch_list = operation(
     "The batch jobs of this credential's endpoints",
     {200: answer(serializers.JobsSerializer, "The newest first.", {"jobs": [_JOB], "next": JOB_ID})}
     | problems(*ANYONE, *CALLER, _BAD_PAGE),
-    parameters=[
-        OpenApiParameter("endpoint", str, description="Only jobs of this endpoint."),
-        OpenApiParameter("state", str, enum=BatchJob.State.values, description="Only jobs in this state."),
-        OpenApiParameter("before", str, description="Only jobs older than this one: the `next` of the page before."),
-        OpenApiParameter("limit", int, description="1 to 200, by default 50."),
-    ],
+    parameters=narrowed("jobs", BatchJob.State.values),
 )
 
 batch_create = operation(
@@ -117,7 +137,6 @@ batch_create = operation(
         InvalidInput(Problem("malformed_json", (), "Not JSON at 1:17: Expecting value.")),
         UnknownEndpoint("shutle-fault"),
         EndpointUnsaid(),
-        NotFound("Device 'probe-9'"),
         http.UploadTooLarge(64 * 1024 * 1024),
         http.BodyTooLarge(1024 * 1024),
         http.UnsupportedMediaType("text/plain", ", ".join((*_FILES, media.ACCEPTED))),
@@ -139,12 +158,7 @@ batch_create = operation(
             "carry", str, description="Of a file: columns that are no inputs and go into the results: `a,b`."
         ),
         OpenApiParameter("name", str, description="Of a file: its name, for people."),
-        OpenApiParameter(
-            "Idempotency-Key",
-            str,
-            OpenApiParameter.HEADER,
-            description="1 to 128 printable characters: the same request under the same key makes one job only.",
-        ),
+        key("job"),
     ],
     request=_file_content() | {"application/json": serializers.QueryJobSerializer},
     examples=[

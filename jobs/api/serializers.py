@@ -13,7 +13,7 @@ class SelectionSerializer(serializers.Serializer):
     since = TimeField(help_text="From then on: RFC 3339 with a zone, or Unix seconds.")
     until = TimeField(required=False, help_text="Before then; now, if it is left out.")
     version = serializers.CharField(required=False, help_text="Only what the version of this tag answered.")
-    device = serializers.CharField(required=False, help_text="Only what this device sent.")
+    device = serializers.CharField(required=False, help_text="Only what this device sent; an unknown one sent nothing.")
     limit = serializers.IntegerField(required=False, min_value=1, max_value=MOST_ROWS, help_text="The latest so many.")
 
 

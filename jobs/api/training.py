@@ -1,9 +1,9 @@
 """Training runs over REST: started, looked at, followed line by line, approved, rejected, cancelled."""
 
 from typing import Any
-from uuid import UUID
 
 import msgspec
+from django.db.models import QuerySet
 
 from inference.callers import Caller
 from inference.http.replies import Reply
@@ -11,15 +11,15 @@ from inference.http.requests import Request
 from inference.http.views import ExpressView
 from jobs import services
 from jobs.api import queries, run_schema
-from jobs.api.access import actor, endpoint_of, run_of, seen
+from jobs.api.access import actor, endpoint_of, run_of
 from jobs.api.bodies import Fields, fields_of
 from jobs.api.database import ask
 from jobs.api.keys import slot_of
+from jobs.api.lists import PARAMETERS, listed
 from jobs.api.shown import line_shown, run_shown, run_told
 from jobs.errors import IdempotencyMismatch
 from jobs.models import TrainingRun
 
-PAGE, MOST_LISTED = 50, 200
 MOST_LINES = 1000
 CREATED = 201
 _OPEN = (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
@@ -32,18 +32,12 @@ class TrainingRunsView(ExpressView):
 
     def parameters_of(self, method: str) -> tuple[str, ...]:
         """A list is narrowed."""
-        return ("endpoint", "state", "before", "limit") if method != "POST" else ()
+        return PARAMETERS if method != "POST" else ()
 
     @run_schema.run_list
     async def get(self, request: Request) -> bytes:
         """List them, the newest first."""
-        query = request.query()
-        limit = queries.number(query, "limit", default=PAGE, low=1, high=MOST_LISTED)
-        state = queries.word(query, "state", TrainingRun.State.values)
-        before = queries.place(query, "before")
-        runs = await ask(request, _listed, request.auth, query.get("endpoint"), state, before, limit + 1)
-        more = runs[limit - 1]["id"] if len(runs) > limit else None
-        return msgspec.json.encode({"runs": runs[:limit], "next": more})
+        return await listed(request, "runs", _runs(), TrainingRun.State.values, run_shown)
 
     @run_schema.run_start
     async def post(self, request: Request) -> Reply:
@@ -124,14 +118,10 @@ class TrainingCancelView(ExpressView):
         return msgspec.json.encode(await ask(request, _decided, services.training_run_cancel, request.auth, id, said))
 
 
-def _listed(caller: Caller, slug: str | None, state: str, before: UUID | None, limit: int) -> list[dict[str, Any]]:
-    runs = seen(caller, TrainingRun.objects.select_related("endpoint", "champion", "candidate")).defer(
+def _runs() -> QuerySet[TrainingRun]:
+    return TrainingRun.objects.select_related("endpoint", "champion", "candidate").defer(
         "data", "gate", "report", "endpoint__signature", "champion__manifest", "candidate__manifest"
     )
-    for name, value in (("endpoint__slug", slug), ("state", state), ("pk__lt", before)):
-        if value:
-            runs = runs.filter(**{name: value})
-    return [run_shown(run) for run in runs.order_by("-pk")[:limit]]
 
 
 def _started(request: Request, body: Fields, slot: str) -> tuple[dict[str, Any], bool]:

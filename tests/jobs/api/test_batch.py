@@ -2,6 +2,7 @@
 
 import socket
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -382,7 +383,6 @@ def test_a_query_job_is_asked_for_in_json(jobs: httpx.Client) -> None:
         ({"endpoint": "flow", "query": {"since": 1, "limit": True}}, 422, "wrong_type", "/query/limit"),
         ({"endpoint": "flow", "query": {"since": 1, "where": "1=1"}}, 422, "unknown_field", "/query/where"),
         ({"endpoint": "flow", "query": {"since": 1}, "name": "x"}, 422, "unknown_field", "/name"),
-        ({"endpoint": "flow", "query": {"since": 1, "device": "nobody"}}, 404, "not_found", None),
         ({"endpoint": "flow", "query": {"since": 1, "version": "line-9.9.9"}}, 404, "unknown_endpoint", None),
         ({"endpoint": "nosuch", "query": {"since": 1}}, 404, "unknown_endpoint", None),
     ],
@@ -409,6 +409,65 @@ def test_a_query_under_one_key_is_one_job(jobs: httpx.Client) -> None:
     assert first.json()["id"] == again.json()["id"]
     body["query"]["limit"] = 5
     checked(jobs.post(BATCH, json=body, headers=headers), 422, "idempotency_mismatch")
+
+
+def test_queries_that_come_at_once_under_one_key_are_told_apart(jobs: httpx.Client) -> None:
+    def ask(key: str, limit: int) -> httpx.Response:
+        body = {"endpoint": "flow", "query": {"since": 1, "limit": limit}}
+        return jobs.post(BATCH, json=body, headers={"idempotency-key": key})
+
+    with ThreadPoolExecutor(4) as threads:
+        for turn in range(5):
+            answers = sorted(threads.map(ask, [str(turn)] * 4, (1, 1, 2, 2)), key=lambda one: one.status_code)
+            assert [one.status_code for one in answers] == [200, 201, 422, 422]
+            assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
+def test_another_version_under_the_same_key_is_another_request(jobs: httpx.Client, tmp_path: Path) -> None:
+    tiny.write_version(tmp_path / "artifacts" / "flow", number="1.1.0", slope=2)
+    release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(django_settings.STORE_DIR), actor="test")
+    file, query = CSV | {"idempotency-key": "a-file"}, {"idempotency-key": "a-query"}
+    said: dict[str, Any] = {"endpoint": "flow", "query": {"since": 1}}
+    for version, status in (("line-1.0.0", 201), ("line-1.0.0", 200), ("line-1.1.0", 422)):
+        answer = jobs.post(BATCH, params=FLOW | {"version": version}, content=SHEET, headers=file)
+        assert answer.status_code == status
+        assert jobs.post(BATCH, json=said | {"version": version}, headers=query).status_code == status
+    # Without one it is the champion of then, whoever that was.
+    assert jobs.post(BATCH, params=FLOW, content=SHEET, headers=file).status_code == 200
+
+
+def test_whether_there_is_a_device_of_that_name_is_not_told(jobs: httpx.Client, flow: Endpoint) -> None:
+    device_create(name="pump-1", actor="test")
+    told = []
+    for name in ("pump-1", "nobody"):
+        answer = jobs.post(BATCH, json={"endpoint": "flow", "query": {"since": 1, "device": name}})
+        assert answer.status_code == 201
+        batch.work()
+        job = jobs.get(answer.headers["location"]).json()
+        told.append((job["state"], job["code"], job["detail"]))
+    assert told[0] == told[1]
+    assert told[0][:2] == ("failed", "no_rows")
+    assert "Look at the names" in told[0][2]
+
+
+@pytest.mark.parametrize(
+    ("came_to", "status", "says"),
+    [
+        ({"state": "running"}, 409, "made once the job is done"),
+        ({"state": "done"}, 409, "made once the job is done"),
+        ({"state": "failed", "code": "no_rows"}, 409, "failed can't be reported on"),
+        ({"state": "cancelled"}, 409, "cancelled can't be reported on"),
+        ({"state": "done", "code": "poison"}, 404, "was not found"),
+        ({"state": "done", "expired_at": "2026-11-22T12:00:00Z"}, 404, "was not found"),
+    ],
+)
+def test_a_report_that_will_never_be_is_not_promised(
+    jobs: httpx.Client, came_to: dict[str, Any], status: int, says: str
+) -> None:
+    job = jobs.post(BATCH, json={"endpoint": "flow", "query": {"since": 1}}).json()["id"]
+    BatchJob.objects.update(**came_to)
+    answer = checked(jobs.get(f"{BATCH}{job}/report"), status, "job_state" if status == 409 else "not_found")
+    assert says in answer["detail"]
 
 
 @pytest.mark.parametrize("id", ["nosuch", str(NOBODY), "%00", "1"])

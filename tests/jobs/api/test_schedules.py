@@ -7,6 +7,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from inference.models import Endpoint
+from inference.services import device_create
 from tests.jobs.api.conftest import Client
 from tests.jobs.api.refusals import checked
 
@@ -57,11 +58,11 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("name", {"name": "Mine & yours"}, 422, "bad_schedule"),
     ("endpoint", {"endpoint": "nosuch"}, 404, "unknown_endpoint"),
     ("version", {"plan": {"kind": "batch", "hours": 1, "version": "line-9.9.9"}}, 404, "unknown_endpoint"),
-    ("device", {"plan": {"kind": "batch", "hours": 1, "device": "nobody"}}, 404, "not_found"),
     ("kind", {"plan": {"kind": "backup"}}, 422, "wrong_type"),
     ("no kind", {"plan": {"hours": 1}}, 422, "wrong_type"),
     ("no hours", {"plan": {"kind": "batch"}}, 422, "wrong_type"),
     ("hours", {"plan": {"kind": "batch", "hours": 0}}, 422, "out_of_range"),
+    ("many hours", {"plan": {"kind": "batch", "hours": 9601}}, 422, "out_of_range"),
     ("a field of the other kind", {"plan": {"kind": "batch", "hours": 1, "algorithm": "line"}}, 422, "unknown_field"),
     ("enabled", {"enabled": "yes"}, 422, "wrong_type"),
 ]
@@ -71,6 +72,13 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 def test_a_schedule_that_cannot_be_is_refused(jobs: httpx.Client, said: dict[str, Any], status: int, code: str) -> None:
     checked(jobs.post(SCHEDULES, json=DAILY | said), status, code)
     assert jobs.get(SCHEDULES).json() == {"schedules": []}
+
+
+def test_whether_there_is_a_device_of_that_name_is_not_told(jobs: httpx.Client) -> None:
+    device_create(name="pump-1", actor="test")
+    for name in ("pump-1", "nobody"):
+        plan = {"kind": "batch", "hours": 1, "device": name}
+        assert jobs.post(SCHEDULES, json=DAILY | {"name": name, "plan": plan}).status_code == 201
 
 
 def test_a_name_is_given_once(jobs: httpx.Client) -> None:
