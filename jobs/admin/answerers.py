@@ -19,10 +19,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """An endpoint with the versions that may answer."""
+    """An endpoint with the versions that may answer, and the tags of all of them."""
 
     slug: str
     choices: list[Choice]
+    tags: list[str]
 
 
 def answerers(user: Person) -> list[Answerer]:
@@ -39,7 +40,7 @@ def answerers(user: Person) -> list[Answerer]:
             text = f"{endpoint.slug}, the live one ({champions[endpoint.pk]})"
             choices.insert(0, Choice(f"{endpoint.slug}/", text))
         if choices:
-            found.append(Answerer(endpoint.slug, choices))
+            found.append(Answerer(endpoint.slug, choices, tags))
     return found
 
 

@@ -2,12 +2,10 @@
 
 import datetime
 import hashlib
-import io
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,17 +13,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inference.engine.errors import ForetellError
-from inference.engine.example import example
 from inference.engine.signature import Signature
-from inference.errors import UnknownEndpoint
-from inference.models import Endpoint, Role
+from inference.errors import NotFound, UnknownVersion
+from inference.models import Endpoint
 from inference.permissions import RUN_BATCH, SEE_BATCHES
-from inference.selectors import endpoint_get
+from inference.selectors import version_get
 from jobs import files, phrases, storage
 from jobs.admin.answerers import Answerer, answerers, chosen
-from jobs.admin.pages import JobsPage
+from jobs.admin.pages import JobsPage, device_of, given
 from jobs.models import BatchJob
-from jobs.replay.query import Selection
+from jobs.replay.query import MOST_ROWS, Selection
 from jobs.selectors import Progress, batch_job_list, batch_progress
 from jobs.services import Upload, batch_job_create, batch_query_create
 
@@ -102,7 +99,7 @@ class BatchesView(JobsPage):
     def listed(self, status: int = 200, **forms: Form) -> HttpResponse:
         """The page, with what was wrong with one of its forms."""
         before = self.request.GET.get("before", "")
-        jobs = batch_job_list().order_by("-pk")
+        jobs = batch_job_list()
         if _id(before):
             jobs = jobs.filter(pk__lt=before)
         some = list(jobs[: A_PAGE + 1])
@@ -121,6 +118,7 @@ class BatchesView(JobsPage):
             may_run=may_run,
             most_bytes=files.MOST_BYTES,
             most_said=phrases.size_said(files.MOST_BYTES),
+            most_rows=MOST_ROWS,
             examples=[one.slug for one in offered[:EXAMPLES]],
             upload=forms.get("upload") or Form("upload", offered),
             query=forms.get("query") or Form("query", offered, lately),
@@ -144,7 +142,7 @@ class UploadView(BatchesView):
 
     def _start(self, request: HttpRequest) -> BatchJob:
         try:
-            endpoint, version = chosen(request.user, request.POST.get("answerer", ""))
+            endpoint, version = chosen(request.user, given(request, "answerer"))
         except ForetellError as error:
             raise Refused("answerer", str(error)) from error
         came = request.FILES.get("file")
@@ -153,7 +151,7 @@ class UploadView(BatchesView):
         format = _FORMATS.get(Path(came.name).suffix.lower())
         if format not in files.FORMATS:
             raise Refused("file", f"Expected a file that ends in {', '.join(_FORMATS)}; this is {came.name!r}.")
-        carried = tuple(name for one in request.POST.get("carried", "").split(",") if (name := one.strip()))
+        carried = tuple(name for one in given(request, "carried").split(",") if (name := one.strip()))
         signature = Signature.from_dict(version.manifest["signature"])
         path = Path(came.temporary_file_path())
         header = files.inspect(path, format, signature, carried)
@@ -178,7 +176,8 @@ class UploadView(BatchesView):
                 actor=request.user.get_username(),
                 user=request.user,
             )
-        except Exception:
+        except ForetellError:
+            # Not after an error of Postgres: the job may be committed all the same, and then needs its file.
             storage.drop(kept)
             raise
 
@@ -196,77 +195,66 @@ class QueryView(BatchesView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Start."""
         try:
-            endpoint, version = chosen(request.user, request.POST.get("answerer", ""))
-            selection = Selection(
-                since=_moment(request, "from"),
-                until=_moment(request, "until"),
-                device=request.POST.get("device", "").strip() or None,
-            )
-            if selection.since >= selection.until:
-                raise Refused("until", "`Until` must be later than `From`.")
-            job = batch_query_create(
-                endpoint=endpoint,
-                version=version,
-                selection=selection,
-                actor=request.user.get_username(),
-                user=request.user,
-            )
+            job = self._start(request)
         except Refused as error:
             return self._again(str(error), error.name)
         except ForetellError as error:
-            return self._again(str(error), "device" if request.POST.get("device") else "")
+            return self._again(str(error), "")
         return HttpResponseRedirect(reverse("jobs:job", args=[job.pk]))
 
+    def _start(self, request: HttpRequest) -> BatchJob:
+        try:
+            endpoint, version = chosen(request.user, given(request, "answerer"))
+        except ForetellError as error:
+            raise Refused("answerer", str(error)) from error
+        selection = _selection(request, endpoint)
+        actor = request.user.get_username()
+        return batch_query_create(
+            endpoint=endpoint, version=version, selection=selection, actor=actor, user=request.user
+        )
+
     def _again(self, problem: str, wrong: str) -> HttpResponse:
-        values = {name: self.request.POST.get(name, "") for name in ("answerer", "device", "from", "until")}
+        names = ("answerer", "then", "device", "from", "until", "limit")
+        values = {name: self.request.POST.get(name, "") for name in names}
         form = Form("query", answerers(self.request.user), values, problem, wrong)
         return self.listed(status=422, query=form)
 
 
-class ExampleView(JobsPage):
-    """A small file that an endpoint takes, to begin with."""
-
-    needs = {"GET": SEE_BATCHES}
-
-    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        """Send it."""
-        endpoint = endpoint_get(slug=slug)
-        return HttpResponse(
-            _example(endpoint),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{slug}.csv"'},
-        )
-
-
-def _example(endpoint: Endpoint) -> str:
-    """A header and a usual reading.
+def _selection(request: HttpRequest, endpoint: Endpoint) -> Selection:
+    """Which stored predictions a form asks for.
 
     Raises:
-        UnknownEndpoint: nothing of it is live.
+        Refused: a field of it can't be used.
     """
-    import csv
-
-    live = endpoint.deployments.filter(role=Role.CHAMPION, ended_at=None).select_related("version").first()
-    if live is None:
-        raise UnknownEndpoint(endpoint.slug)
-    manifest: dict[str, Any] = live.version.manifest
-    reading = example(manifest["signature"], manifest.get("reference", {}))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([reading.keys(), reading.values()])
-    return text.getvalue()
+    since, until = _moment(request, "from"), _moment(request, "until")
+    if since >= until:
+        raise Refused("until", "`Until` must be later than `From`.")
+    then, limit = given(request, "then") or None, given(request, "limit")
+    if limit and not (limit.isascii() and limit.isdecimal() and len(limit) < 8 and 1 <= int(limit) <= MOST_ROWS):
+        raise Refused("limit", f"`At most` expects a whole number from 1 to {MOST_ROWS:,}; got {limit[:40]!r}.")
+    try:
+        if then is not None:
+            version_get(endpoint=endpoint, tag=then)
+        device = device_of(request)
+    except UnknownVersion as error:
+        raise Refused("then", str(error)) from error
+    except NotFound as error:
+        raise Refused("device", str(error)) from error
+    most = int(limit) if limit else MOST_ROWS
+    return Selection(since=since, until=until, version=then, device=device, limit=most)
 
 
 def _moment(request: HttpRequest, name: str) -> datetime.datetime:
-    """A form's time, in UTC.
+    """A form's time, in UTC unless it says another zone.
 
     Raises:
         Refused: it is none.
     """
-    text = request.POST.get(name, "")
+    text = given(request, name)
     try:
-        return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
-    except ValueError:
+        moment = datetime.datetime.fromisoformat(text)
+        return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):
         raise Refused(name, f"`{name.capitalize()}` expects a date and a time; got {text[:40]!r}.") from None
 
 

@@ -21,7 +21,7 @@ from jobs.admin.batches import Shown
 from jobs.admin.pages import ELSES, JobsPage, job_get, may_run
 from jobs.batch.downloads import LONGEST_REST_S, download
 from jobs.models import BatchJob
-from jobs.replay.query import Selection
+from jobs.replay.query import MOST_ROWS, Selection
 from jobs.selectors import Progress, batch_progress, batch_results
 from jobs.services import batch_job_cancel, batch_job_pause, batch_job_resume, batch_job_retry
 from jobs.watch import job_mark
@@ -173,6 +173,8 @@ def _facts(job: BatchJob) -> list[tuple[str, Any]]:
         facts += [
             (name, value) for name, value in (("Device", said.device), ("Answered then by", said.version)) if value
         ]
+        if said.limit < MOST_ROWS:
+            facts.append(("The latest", f"{said.limit:,} row{'' if said.limit == 1 else 's'} at most"))
     else:
         facts.append(("Format", job.get_format_display()))
     if job.file_bytes:

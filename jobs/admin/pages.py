@@ -10,10 +10,12 @@ from inference.admin.views import PageView
 from inference.errors import NotFound
 from inference.models import Endpoint
 from inference.permissions import may_act_on
+from inference.selectors import device_get
 from jobs.models import BatchJob, TrainingRun
 
 SOCKET = "/ws/v1/jobs"
 SURE = "sure"
+SEE_DEVICES = "inference.view_device"
 ELSES = "This endpoint belongs to somebody else. Ask its owner."
 
 
@@ -36,6 +38,23 @@ class JobsPage(PageView):
             return None
         sent = [(name, value) for name, value in self.request.POST.items() if name != "csrfmiddlewaretoken"]
         return self.show("confirm.html", title=title, question=question, back=back, sent=sent)
+
+
+def given(request: HttpRequest, name: str) -> str:
+    """What a form's field holds, without blanks around it and without NUL, which Postgres can't store."""
+    return request.POST.get(name, "").replace("\x00", "").strip()
+
+
+def device_of(request: HttpRequest) -> str | None:
+    """The name of the device that a form names, if it does.
+
+    Raises:
+        NotFound: there is none of that name; told only to who may look at devices.
+    """
+    name = given(request, "device")
+    if name and request.user.has_perm(SEE_DEVICES):
+        device_get(name=name)
+    return name or None
 
 
 def job_get(id: uuid.UUID) -> BatchJob:

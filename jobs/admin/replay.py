@@ -44,6 +44,7 @@ class ReplayView(JobsPage):
             report=report,
             address=reverse("jobs:job", args=[job.pk]),
             agreement=_share(report.agreement.rate),
+            tolerance="" if report.tolerance is None else card.number(report.tolerance),
             between=_between(report),
             facts=_facts(report),
             differences=_differences(report),

@@ -13,10 +13,11 @@ from inference.engine.errors import ForetellError
 from inference.permissions import RUN_BATCH, RUN_TRAINING, SEE_BATCHES, Person, may_act_on
 from inference.selectors import endpoint_get
 from jobs.admin.answerers import answerers
-from jobs.admin.pages import ELSES, JobsPage
+from jobs.admin.pages import ELSES, JobsPage, device_of, given
 from jobs.admin.trainings import endpoint_of, trainable
 from jobs.errors import BadSchedule
 from jobs.models import BatchJob, TrainingRun
+from jobs.replay.query import MOST_ROWS
 from jobs.schedules.rows import (
     BatchPlan,
     Plan,
@@ -48,7 +49,8 @@ class ShownSchedule:
             return f"train {self.schedule.endpoint}/{plan.algorithm}{since}"
         version = plan.version or "the live version"
         device = f" of {plan.device}" if plan.device else ""
-        return f"ask {version} of {self.schedule.endpoint} again about the last {plan.hours} h{device}"
+        most = f", the latest {plan.limit:,} rows at most" if plan.limit < MOST_ROWS else ""
+        return f"ask {version} of {self.schedule.endpoint} again about the last {plan.hours} h{device}{most}"
 
     @property
     def came(self) -> str:
@@ -74,13 +76,13 @@ class SchedulesView(JobsPage):
         """Make one.
 
         Raises:
-            PermissionDenied: a retraining is not for the user.
+            PermissionDenied: what it starts is not for the user.
         """
         try:
             plan, slug = _plan(request)
             _require(request, BATCH if isinstance(plan, BatchPlan) else RETRAINING)
             made = schedule_create(
-                name=request.POST.get("name", "").strip(),
+                name=given(request, "name"),
                 endpoint=endpoint_of(request.user, slug),
                 plan=plan,
                 actor=request.user.get_username(),
@@ -88,7 +90,7 @@ class SchedulesView(JobsPage):
             )
         except ForetellError as error:
             return self._listed(str(error), 422)
-        messages.success(request, f"{made.name} is due {_when(made)}.")
+        messages.success(request, _due(made))
         return HttpResponseRedirect(reverse("jobs:schedules"))
 
     def _listed(self, problem: str = "", status: int = 200) -> HttpResponse:
@@ -130,7 +132,7 @@ class ScheduleView(JobsPage):
             )
         except ForetellError as error:
             return self._form(schedule, str(error), 422)
-        messages.success(request, f"{changed.name} is due {_when(changed)}.")
+        messages.success(request, _due(changed))
         return HttpResponseRedirect(reverse("jobs:schedules"))
 
     def _form(self, schedule: Schedule, problem: str = "", status: int = 200) -> HttpResponse:
@@ -141,7 +143,7 @@ class ScheduleView(JobsPage):
             status=status,
             one=ShownSchedule(schedule, _mine(user, schedule)),
             problem=problem,
-            **_offered(user, self.request.POST or _said(schedule)),
+            **_offered(user, self.request.POST or _said(schedule), schedule),
         )
 
 
@@ -192,13 +194,20 @@ def _require(request: HttpRequest, kind: str) -> None:
         raise PermissionDenied
 
 
-def _offered(user: Person, values: Any) -> dict[str, Any]:
-    """What the form may choose from."""
+def _offered(user: Person, values: Any, schedule: Schedule | None = None) -> dict[str, Any]:
+    """What the form may choose from. A schedule's own target is among it, also where it could not be chosen now."""
     may_run, may_train = user.has_perm(RUN_BATCH), user.has_perm(RUN_TRAINING)
+    batches = answerers(user) if may_run else []
+    trainings = trainable(user) if may_train else []
+    known = {f"{BATCH}/{choice.value}" for one in batches for choice in one.choices}
+    known |= {f"{RETRAINING}/{one['endpoint'].slug}/{name}" for one in trainings for name in one["algorithms"]}
+    target = "" if schedule is None else str(_said(schedule)["target"])
     return {
         "may_run": may_run,
-        "answerers": answerers(user) if may_run else [],
-        "algorithms": trainable(user) if may_train else [],
+        "answerers": batches,
+        "algorithms": trainings,
+        "most_rows": MOST_ROWS,
+        "other": "" if target in known else target,
         "values": values,
     }
 
@@ -210,7 +219,8 @@ def _said(schedule: Schedule) -> dict[str, Any]:
         target = f"retraining/{schedule.endpoint}/{plan.algorithm}"
         return said | {"target": target, "hours": plan.feedback_hours or "", "reason": plan.reason}
     target = f"batch/{schedule.endpoint}/{plan.version or ''}"
-    return said | {"target": target, "hours": plan.hours, "device": plan.device or ""}
+    limit = plan.limit if plan.limit < MOST_ROWS else ""
+    return said | {"target": target, "hours": plan.hours, "device": plan.device or "", "limit": limit}
 
 
 def _plan(request: HttpRequest, schedule: Schedule | None = None) -> tuple[Plan, str]:
@@ -219,28 +229,42 @@ def _plan(request: HttpRequest, schedule: Schedule | None = None) -> tuple[Plan,
     Raises:
         BadSchedule: it can't be read, or is another endpoint's than the schedule's.
     """
-    kind, _, rest = request.POST.get("target", "").partition("/")
+    kind, _, rest = given(request, "target").partition("/")
     slug, _, name = rest.partition("/")
     if schedule is not None and slug != schedule.endpoint:
         raise BadSchedule(f"A schedule keeps its endpoint, {schedule.endpoint}. Make another one for {slug}.")
-    hours = request.POST.get("hours", "").strip()
-    if hours and not (hours.isascii() and hours.isdecimal() and len(hours) < 7):
-        raise BadSchedule(f"Expected a whole number of hours; got {hours[:40]!r}.")
+    hours = _number(request, "hours")
     if kind == RETRAINING:
-        reason = request.POST.get("reason", "").strip()
-        return RetrainingPlan(algorithm=name, feedback_hours=int(hours) if hours else None, reason=reason), slug
-    if kind != BATCH or not hours:
+        return RetrainingPlan(algorithm=name, feedback_hours=hours, reason=given(request, "reason")), slug
+    if kind != BATCH or hours is None:
         raise BadSchedule("Choose what is to be started, and for a batch job how many hours back it looks.")
-    device = request.POST.get("device", "").strip() or None
-    return BatchPlan(hours=int(hours), version=name or None, device=device), slug
+    limit, device = _number(request, "limit"), device_of(request)
+    most = MOST_ROWS if limit is None else limit
+    return BatchPlan(hours=hours, version=name or None, device=device, limit=most), slug
+
+
+def _number(request: HttpRequest, name: str) -> int | None:
+    """The whole number in a form's field; None if it is empty.
+
+    Raises:
+        BadSchedule: it is none.
+    """
+    text = given(request, name)
+    if text and not (text.isascii() and text.isdecimal() and len(text) < 8):
+        raise BadSchedule(f"`{name}` expects a whole number; got {text[:40]!r}.")
+    return int(text) if text else None
 
 
 def _times(request: HttpRequest) -> dict[str, str]:
     return {
-        "crontab": request.POST.get("crontab", "").strip(),
-        "zone": request.POST.get("zone", "").strip() or "UTC",
+        "crontab": given(request, "crontab"),
+        "zone": given(request, "zone") or "UTC",
     }
 
 
-def _when(schedule: Schedule) -> str:
-    return f"next at {schedule.next_at:%Y-%m-%d %H:%M} (UTC)" if schedule.next_at else "never, as it stands"
+def _due(schedule: Schedule) -> str:
+    """A sentence: when a schedule is due next."""
+    if not schedule.enabled:
+        return f"{schedule.name} is kept, and switched off."
+    when = f"next at {schedule.next_at:%Y-%m-%d %H:%M} (UTC)" if schedule.next_at else "never, as it stands"
+    return f"{schedule.name} is due {when}."

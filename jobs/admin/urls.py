@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import View
 
-from jobs.admin.batches import BatchesView, ExampleView, QueryView, UploadView
+from jobs.admin.batches import BatchesView, QueryView, UploadView
+from jobs.admin.example import ExampleView
 from jobs.admin.job import ActView, DownloadView, JobView
 from jobs.admin.replay import ReplayView
 from jobs.admin.run import DecideView, RunView

@@ -4,11 +4,15 @@ import csv
 import io
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 
 from inference.models import ControlLog
+from inference.services import device_create
 from jobs import storage
 from jobs.models import BatchJob
+from jobs.services import batch_job_create
 from tests.jobs.answered import store
 from tests.jobs.orders import order
 
@@ -77,6 +81,17 @@ def test_a_file_that_can_t_be_used_comes_back_with_the_reason_and_is_not_kept(br
     assert incoming() == kept
 
 
+def test_the_file_of_a_job_that_may_be_committed_stays(browser, monkeypatch):
+    def committed_and_then_lost(**said):
+        batch_job_create(**said)
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr("jobs.admin.batches.batch_job_create", committed_and_then_lost)
+    with pytest.raises(OperationalError):
+        start(browser, "a,b\n1,2\n")
+    assert storage.get(BatchJob.objects.get().file) == b"a,b\n1,2\n"
+
+
 def test_a_form_without_a_file_says_so(browser):
     answer = browser.post("/jobs/upload/", {"answerer": "flow/"})
     assert (answer.status_code, answer.context["upload"].problem) == (422, "Choose a file.")
@@ -87,23 +102,64 @@ def test_a_query_over_stored_predictions_becomes_a_job(browser, flow):
     answer = browser.post("/jobs/query/", {"answerer": "flow/line-1.0.0", "device": ""} | HOUR)
     job = BatchJob.objects.get()
     assert answer.headers["Location"] == f"/jobs/{job.pk}/"
-    assert (job.kind, job.selection["until"]) == ("query", "2100-01-01T00:00:00Z")
+    assert (job.kind, job.selection) == ("query", {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"})
+
+
+def test_a_query_is_narrowed_by_who_answered_then_by_device_and_to_the_latest_rows(browser):
+    device_create(name="pump-7", actor="test")
+    said = {"answerer": "flow/", "then": " line-1.0.0 ", "device": "pump-7", "limit": "5000"}
+    said |= {"from": "2026-01-01T00:00+01:00"}
+    assert browser.post("/jobs/query/", HOUR | said).status_code == 302
+    job = BatchJob.objects.get()
+    assert job.selection == {
+        "since": "2025-12-31T23:00:00Z",
+        "until": "2100-01-01T00:00:00Z",
+        "version": "line-1.0.0",
+        "device": "pump-7",
+        "limit": 5000,
+    }
+    facts = dict(browser.get(f"/jobs/{job.pk}/").context["facts"])
+    assert (facts["Answered then by"], facts["The latest"]) == ("line-1.0.0", "5,000 rows at most")
+
+
+def test_the_form_for_queries_offers_the_versions_that_may_have_answered(browser):
+    assert '<option value="line-1.0.0">flow</option>' in browser.get("/jobs/").content.decode()
+
+
+def test_who_may_not_look_at_devices_does_not_learn_their_names_here(browser, flow):
+    norbert = User.objects.create_user("norbert", is_staff=True)
+    for codename in ("view_batchjob", "run_batchjob"):
+        norbert.user_permissions.add(Permission.objects.get(codename=codename))
+    device_create(name="pump-7", actor="test")
+    browser.force_login(norbert)
+    for device in ("pump-7", "nobody"):
+        assert browser.post("/jobs/query/", HOUR | {"answerer": "flow/", "device": device}).status_code == 302
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("said", "wrong", "sentence"),
     [
-        ({"from": "yesterday"}, "`From` expects a date"),
-        ({"until": ""}, "`Until` expects a date"),
-        ({"from": "2100-01-02T00:00"}, "later than"),
-        ({"device": "nobody"}, "nobody"),
-        ({"answerer": ""}, "no endpoint"),
+        ({"from": "yesterday"}, "from", "`From` expects a date"),
+        ({"until": ""}, "until", "`Until` expects a date"),
+        ({"from": "2100-01-02T00:00"}, "until", "later than"),
+        ({"from": "1960-01-01T00:00"}, "", "1970 or later"),
+        ({"from": "0001-01-01T00:00+10:00"}, "from", "`From` expects a date"),
+        ({"device": "nobody"}, "device", "nobody"),
+        ({"device": "no\x00body"}, "device", "nobody"),
+        ({"then": "line-9.0.0"}, "then", "line-9.0.0"),
+        ({"then": "x\x00"}, "then", "no version"),
+        ({"limit": "0"}, "limit", "from 1 to 1,000,000"),
+        ({"limit": "1000001"}, "limit", "from 1 to 1,000,000"),
+        ({"limit": "²"}, "limit", "from 1 to 1,000,000"),
+        ({"answerer": ""}, "answerer", "no endpoint"),
+        ({"answerer": "fl\x00oww/"}, "answerer", "no endpoint"),
     ],
 )
-def test_a_query_that_can_t_be_asked_comes_back_with_the_reason(browser, said, sentence):
+def test_a_query_that_can_t_be_asked_comes_back_with_the_reason(browser, said, wrong, sentence):
     answer = browser.post("/jobs/query/", {"answerer": "flow/", "device": ""} | HOUR | said)
     assert answer.status_code == 422
     assert sentence.casefold() in answer.context["query"].problem.casefold()
+    assert answer.context["query"].wrong == wrong
     assert answer.context["query"].values["from"] == (HOUR | said)["from"]
     assert not BatchJob.objects.exists()
 

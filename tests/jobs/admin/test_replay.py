@@ -7,6 +7,8 @@ import pytest
 from inference.engine.store import FolderStore
 from inference.services import release_deploy
 from jobs.batch.work import work
+from jobs.models import BatchJob
+from jobs.replay.comparison import Comparison
 from jobs.replay.query import Selection
 from jobs.services import batch_query_create
 from tests.inference import tiny
@@ -41,6 +43,14 @@ def test_a_report_says_how_many_agree_and_where_they_do_not(browser, job):
     assert [plot.id for plot in said["plots"]] == ["differences", "hours"]
     assert sum(said["plots"][0].bars[0][1]) == 100
     assert "Nobody told the truth" in answer.content.decode()
+
+
+def test_a_report_of_rows_that_were_not_answered_both_times_says_so(browser, job):
+    report = Comparison(tiny.signature(), {}, tolerance=0.00001).report(version="line-1.1.0")
+    BatchJob.objects.update(report=report.to_dict())
+    page = browser.get(f"/jobs/{job.pk}/report/").content.decode()
+    assert "No row was answered both times" in page
+    assert "differ by at most 1e-05 l/s" in page
 
 
 def test_a_report_is_taken_along_as_json(browser, job):

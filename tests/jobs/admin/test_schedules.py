@@ -1,11 +1,15 @@
 """The pages of schedules."""
 
 import pytest
+from django.contrib.messages import get_messages
+from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from inference.models import Deployment
+from inference.services import device_create
 from jobs.models import ScheduleSlot
 from jobs.schedules.rows import BatchPlan, schedule_get, schedule_list
-from jobs.services import schedule_create
+from jobs.services import schedule_change, schedule_create
 from tests.jobs.orders import order
 
 NIGHTLY = {"name": "nightly", "target": "batch/flow/", "hours": "24", "crontab": "30 2 * * *", "zone": "Europe/Berlin"}
@@ -38,6 +42,9 @@ def test_a_schedule_is_made_and_listed(browser):
         {"target": "retraining/flow/forest"},
         {"target": ""},
         {"device": "nobody"},
+        {"limit": "0"},
+        {"limit": "some"},
+        {"target": "batch/fl\x00oww/"},
     ],
 )
 def test_a_schedule_that_can_t_be_made_comes_back_with_the_reason(browser, said):
@@ -55,11 +62,42 @@ def test_a_schedule_is_changed(browser, nightly):
         "target": "batch/flow/",
         "hours": 24,
         "device": "",
+        "limit": "",
     }
     said = {"target": "batch/flow/line-1.0.0", "hours": "48", "crontab": "0 6 * * 1", "zone": "UTC"}
     assert browser.post("/schedules/nightly/", said).status_code == 302
     changed = schedule_get(name="nightly")
     assert (changed.plan, changed.crontab) == (BatchPlan(hours=48, version="line-1.0.0"), "0 6 * * 1")
+
+
+def test_what_a_form_shows_of_a_schedule_and_gets_back_is_the_same_schedule(browser, nightly, flow):
+    device_create(name="pump-7", actor="test")
+    plan = BatchPlan(hours=24, version="line-1.0.0", device="pump-7", limit=50)
+    schedule_change(schedule=nightly, plan=plan, actor="ada")
+    form = browser.get("/schedules/nightly/").context
+    assert form["one"].what.endswith("the last 24 h of pump-7, the latest 50 rows at most")
+    assert browser.post("/schedules/nightly/", form["values"]).status_code == 302
+    assert schedule_get(name="nightly").plan == plan
+
+
+def test_a_schedule_whose_target_could_not_be_chosen_now_keeps_it(browser, nightly):
+    assert "as it is:" not in browser.get("/schedules/nightly/").content.decode()
+    Deployment.objects.update(ended_at=timezone.now())
+    page = browser.get("/schedules/nightly/")
+    assert '<option value="batch/flow/" selected>as it is:' in page.content.decode()
+    assert browser.get("/schedules/").context["other"] == ""
+
+
+def test_a_schedule_that_is_off_is_not_called_due(browser, nightly):
+    browser.post("/schedules/nightly/disable/")
+    answer = browser.post("/schedules/nightly/", NIGHTLY)
+    assert [str(one) for one in get_messages(answer.wsgi_request)][-1] == "nightly is kept, and switched off."
+
+
+def test_a_reason_may_hold_what_postgres_can_t_store(browser):
+    said = {"target": "retraining/flow/line", "reason": "the\x00pumps", "hours": ""}
+    assert browser.post("/schedules/", NIGHTLY | said).status_code == 302
+    assert schedule_get(name="nightly").plan.reason == "thepumps"
 
 
 def test_a_schedule_keeps_its_endpoint_and_its_kind(browser, nightly):
