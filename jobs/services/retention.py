@@ -16,7 +16,7 @@ from django.utils import timezone
 from inference import ids
 from jobs import storage
 from jobs.errors import JobState
-from jobs.models import BatchJob, RunLine, ScheduleSlot, TrainingRun
+from jobs.models import BatchJob, Result, RunLine, ScheduleSlot, TrainingRun
 from jobs.services.batch import OVER, batch_job_expire
 from jobs.training.steps import DATA, RUNS
 
@@ -52,7 +52,10 @@ def retention_apply(*, days: int) -> Removed:
 
 def _jobs(before: datetime.datetime) -> int:
     count = 0
-    for job in BatchJob.objects.filter(state__in=OVER, finished_at__lt=before, expired_at=None).order_by("pk"):
+    old = Q(finished_at__lt=before, expired_at=None)
+    # Of a job whose removal was interrupted the results would stay for good.
+    half_gone = Q(Exists(Result.objects.filter(job=OuterRef("pk"))), expired_at__isnull=False)
+    for job in BatchJob.objects.filter(old | half_gone, state__in=OVER).defer("report").order_by("pk"):
         try:
             batch_job_expire(job=job)
             count += 1
@@ -84,9 +87,9 @@ def _orphans(before: datetime.datetime) -> int:
 
 
 def _uploads() -> Iterator[str]:
-    """Uploads that are no job's."""
+    """Uploads that are no job's, or one's whose results were removed meanwhile."""
     names = list(_old_objects(INCOMING, timezone.now() - ORPHAN_AGE))
-    known = set(BatchJob.objects.filter(file__in=names).values_list("file", flat=True))
+    known = set(BatchJob.objects.filter(file__in=names, expired_at=None).values_list("file", flat=True))
     yield from (name for name in names if name not in known)
 
 

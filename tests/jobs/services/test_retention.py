@@ -71,6 +71,29 @@ def test_old_jobs_lose_their_results_and_keep_their_rows(flow: Endpoint) -> None
     assert there(f"jobs/{young.pk}/1/0")
 
 
+def test_what_an_interrupted_removal_left_goes_the_next_time(flow: Endpoint) -> None:
+    at = days_ago(3)
+    half_gone = over(flow, 33, expired_at=at, file=aged("incoming/half-gone.csv", 33))
+    Result.objects.create(job=over(flow, 1), row=2, output={"value": 3.0})
+
+    assert retention_apply(days=30) == {**NOTHING, "jobs": 1}
+    assert retention_apply(days=30) == NOTHING
+
+    half_gone.refresh_from_db()
+    assert half_gone.expired_at == at
+    assert not Result.objects.filter(job=half_gone.pk).exists()
+    assert not there(half_gone.file)
+
+
+def test_an_upload_whose_job_has_expired_goes_by_itself(flow: Endpoint) -> None:
+    job = order(flow, ["1,2"])
+    name = aged("incoming/left.csv", 33)
+    BatchJob.objects.filter(pk=job.pk).update(state="failed", file=name, finished_at=days_ago(33), expired_at=NOW)
+
+    assert retention_apply(days=30) == {**NOTHING, "orphans": 1}
+    assert not there(name)
+
+
 def test_old_lines_of_runs_that_are_over_go(flow: Endpoint) -> None:
     runs = [
         TrainingRun.objects.create(endpoint=flow, algorithm=f"a{state}", policy="approve", slot=state, state=state)
