@@ -144,6 +144,8 @@ class Poll:
         self._watchers.discard(watcher)
         if not self._watchers and self._task is not None:
             self._task.cancel()
+            # It ends only when it has heard from Postgres; who comes before that needs another one.
+            self._task = None
 
     async def _run(self) -> None:
         while True:
@@ -242,10 +244,10 @@ def _asked(query: str) -> tuple[Subject, int]:
     """What the address asks for, and after which line of a log.
 
     Raises:
-        NotFound: it is no id.
+        NotFound: it is no id, or says too much.
     """
-    given = {name: values[-1] for name, values in parse_qs(query, max_num_fields=10).items()}
     try:
+        given = {name: values[-1] for name, values in parse_qs(query, max_num_fields=10).items()}
         for kind in (JOB, RUN):
             if kind in given:
                 return Subject(kind, uuid.UUID(given[kind])), int(given.get("after", 0))

@@ -82,7 +82,9 @@ async def test_who_is_in_no_group_or_not_logged_in_is_refused(server, cookie):
 
 
 async def test_what_is_not_there_is_not_found(server, cookie):
-    for query in (f"?job={uuid.uuid4()}", f"?run={uuid.uuid4()}", "?job=1", "?run=x", f"?run={uuid.uuid4()}&after=x"):
+    many = "?" + "&".join(f"x{number}=1" for number in range(11))
+    ids = (f"?job={uuid.uuid4()}", f"?run={uuid.uuid4()}", "?job=1", "?run=x", f"?run={uuid.uuid4()}&after=x")
+    for query in (*ids, many):
         assert (await refused(watching(server, cookie, query))).status_code == 404
 
 
@@ -170,6 +172,21 @@ async def test_nothing_is_asked_while_nobody_watches():
     await asyncio.sleep(0)
     assert not poll.runs
     assert not POLL.runs
+
+
+async def test_who_comes_as_the_last_one_leaves_is_told_how_things_are(flow):
+    poll, leaving, coming = Poll(), JobsConsumer(), JobsConsumer()
+    told = asyncio.Event()
+    coming.take = lambda news: told.set()
+    poll.add(leaving)
+    await asyncio.sleep(0)
+    poll.discard(leaving)
+    poll.add(coming)
+    async with asyncio.timeout(20):
+        await told.wait()
+        told.clear()
+        await told.wait()
+    poll.discard(coming)
 
 
 def test_a_picture_that_says_nothing_new_is_not_sent_again():
