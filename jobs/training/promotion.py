@@ -1,5 +1,6 @@
 """What becomes of a version that passed the gate: live, waiting for a person, or published only.
 
+The endpoint's policy of that moment says which: one that was made stricter while the run worked holds for it too.
 A version goes live in one transaction with the end of its run, and only while the champion is the one it was compared
 with: a better one that came meanwhile is never replaced unseen.
 """
@@ -22,21 +23,23 @@ State, Policy = TrainingRun.State, TrainingRun.Policy
 
 def promote(doing: Doing) -> None:
     """End a run by its endpoint's policy."""
-    run, tag = doing.run, doing.run.candidate.tag
-    if run.policy == Policy.REGISTER:
+    run, tag, policy = doing.run, doing.run.candidate.tag, doing.run.endpoint.promotion
+    if policy != run.policy:
+        doing.lease.update(policy=policy)
+    if policy == Policy.REGISTER:
         doing.lease.release(state=State.REGISTERED, finished_at=Now())
         doing.say(f"{tag} is published. It answers when somebody deploys it.")
         return
     judged = run.data.get("judged", 1)
     with transaction.atomic():
-        changed = _lock(run.endpoint_id, run.champion)
+        changed = champion_besides(_locked(run.endpoint_id), run.champion)
         again = changed is not None and judged < MOST_JUDGED
         if again:
             doing.lease.update(step=Step.JUDGE, data={**run.data, "judged": judged + 1})
     if again:
         doing.say(f"{changed} became champion meanwhile: the version is compared with that one.")
         return
-    why = _why_wait(run, changed)
+    why = _why_wait(run, policy, changed)
     if why:
         doing.lease.release(state=State.WAITING, detail=why)
         doing.say(f"{tag} waits for approval: {why}")
@@ -44,9 +47,9 @@ def promote(doing: Doing) -> None:
     _deploy(doing)
 
 
-def _why_wait(run: TrainingRun, changed: str | None) -> str:
+def _why_wait(run: TrainingRun, policy: str, changed: str | None) -> str:
     """Why a person has to decide, or nothing."""
-    if run.policy == Policy.APPROVE:
+    if policy == Policy.APPROVE:
         return "the endpoint's policy asks for it."
     if changed is not None:
         return f"the champion changes again and again; now it is {changed}."
@@ -59,9 +62,9 @@ def _deploy(doing: Doing) -> None:
     run, tag = doing.run, doing.run.candidate.tag
     try:
         with transaction.atomic():
-            changed = _lock(run.endpoint_id, run.champion)
-            if changed is not None:  # between the two looks: look again
-                return
+            endpoint = _locked(run.endpoint_id)
+            if endpoint.promotion != Policy.DEPLOY or champion_besides(endpoint, run.champion) is not None:
+                return  # between the two looks: look again
             doing.lease.release(state=State.DEPLOYED, finished_at=Now())
             deployment = deploy(run, actor(run), f"Retrained by run {run.pk} and better by its gate.")
             TrainingRun.objects.filter(pk=run.pk).update(deployment=deployment)
@@ -80,9 +83,9 @@ def deploy(run: TrainingRun, actor: str, reason: str) -> Deployment:
     return version_deploy(endpoint=run.endpoint, version=run.candidate, actor=actor, reason=reason)
 
 
-def _lock(endpoint_id: int, compared: Version | None) -> str | None:
-    """Hold the endpoint's deployments still, and say who is champion if it is not the version compared with."""
-    return champion_besides(Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id), compared)
+def _locked(endpoint_id: int) -> Endpoint:
+    """The endpoint, whose policy and deployments stay as they are until the transaction's end."""
+    return Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
 
 
 def champion_besides(endpoint: Endpoint, compared: Version | None) -> str | None:

@@ -41,13 +41,14 @@ class Promoted:
         )
 
     def promote(self, run: Any = None, before: Any = lambda: None) -> Any:
-        """Hold the run, promote it, and say what is in its row then."""
+        """Hold the run, promote it, and say what is in its row then. The endpoint's policy is the run's."""
         from jobs import leases
         from jobs.models import TrainingRun
         from jobs.training.promotion import promote
         from jobs.training.steps import Doing
 
         run = run or self.run
+        self.policy(run.policy)
         lease = leases.claim(TrainingRun.objects.filter(pk=run.pk), state="running")
         assert lease is not None
         row = TrainingRun.objects.select_related("endpoint", "champion", "candidate__endpoint").get(pk=run.pk)
@@ -55,6 +56,10 @@ class Promoted:
         promote(Doing(run=row, lease=lease, say=self.said.append, check=lambda: None))
         row.refresh_from_db()
         return row
+
+    def policy(self, policy: str) -> None:
+        """What becomes of the endpoint's versions."""
+        type(self.flow).objects.filter(pk=self.flow.pk).update(promotion=policy)
 
     def live(self) -> Any:
         """The open deployment."""
@@ -87,11 +92,31 @@ def test_it_goes_live_with_the_end_of_its_run(promoted: Promoted) -> None:
 
 @pytest.mark.parametrize(("policy", "state"), [("approve", "waiting"), ("register", "registered")])
 def test_by_policy_it_waits_or_is_only_published(promoted: Promoted, policy: str, state: str) -> None:
-    type(promoted.run).objects.update(policy=policy)
+    promoted.run.policy = policy
+    promoted.run.save()
     run = promoted.promote()
 
     assert (run.state, run.deployment, run.leased_until) == (state, None, None)
     assert promoted.live().version == promoted.first
+
+
+def test_a_policy_made_stricter_while_the_run_worked_holds_for_it(promoted: Promoted) -> None:
+    promoted.run.policy = "approve"
+    type(promoted.run).objects.update(policy="deploy")
+    run = promoted.promote()
+
+    assert (run.state, run.policy) == ("waiting", "approve")
+    assert promoted.live().version == promoted.first
+
+
+def test_a_policy_made_stricter_at_the_last_moment_is_looked_at_again(promoted: Promoted) -> None:
+    run = promoted.promote(before=lambda: promoted.policy("register"))
+    assert (run.state, run.step) == ("running", "promote")
+    assert promoted.live().version == promoted.first
+
+    type(run).objects.update(leased_until=None)
+    run.policy = "register"
+    assert promoted.promote(run).state == "registered"
 
 
 def test_a_schedule_deploys_in_its_own_name(promoted: Promoted) -> None:
