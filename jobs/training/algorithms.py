@@ -3,8 +3,9 @@
 import re
 import tomllib
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def read(folder: Path) -> Algorithm:
     place = f"{folder.parent.name}/{folder.name}"
     said = params(folder)
     code_bytes = _bytes(folder / CODE, place)
+    _check_installed(said.distributions, f"{place}/{PARAMS}")
     build = getattr(run(code_bytes, folder / CODE), "build", None)
     if not callable(build):
         raise AlgorithmInvalid(f"{place}/{CODE}", "needs a function `build(params, seed)`.")
@@ -66,9 +68,22 @@ def read(folder: Path) -> Algorithm:
         params=said.params,
         seed=said.seed,
         distributions=said.distributions,
-        code={f"{folder.name}/{CODE}": sha256(code_bytes), f"{folder.name}/{PARAMS}": said.sha256},
+        code=_sums(folder, code_bytes, said),
         gate=said.gate,
     )
+
+
+def sums(folder: Path) -> Mapping[str, str]:
+    """The sha256 of an algorithm's files, by path, as a manifest has them. Runs no code.
+
+    Raises:
+        AlgorithmInvalid: a file is not there, or `params.toml` can't be used.
+    """
+    return _sums(folder, _bytes(folder / CODE, f"{folder.parent.name}/{folder.name}"), params(folder))
+
+
+def _sums(folder: Path, code: bytes, said: "Params") -> dict[str, str]:
+    return {f"{folder.name}/{CODE}": sha256(code), f"{folder.name}/{PARAMS}": said.sha256}
 
 
 def params(folder: Path) -> Params:
@@ -85,13 +100,24 @@ def params(folder: Path) -> Params:
     seed, table, gate = said.get("seed"), said.get("params", {}), said.get("gate", {})
     if type(seed) is not int or not 0 <= seed < 2**32 or not isinstance(table, dict):
         raise AlgorithmInvalid(place, "needs a `seed` (a whole number from 0) and a table `[params]`.")
+    listed = said.get("distributions", [])
+    if not isinstance(listed, list) or not all(isinstance(name, str) and name for name in listed):
+        raise AlgorithmInvalid(place, '`distributions` is a list of names: distributions = ["name"].')
     return Params(
         seed=seed,
         params=table,
-        distributions=tuple(said.get("distributions", ())),
+        distributions=tuple(listed),
         gate=gate,
         sha256=sha256(_without_gate(data, said, place)),
     )
+
+
+def _check_installed(distributions: Iterable[str], place: str) -> None:
+    for name in distributions:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError as error:
+            raise AlgorithmInvalid(place, f"lists the distribution {name!r}, which is not installed here.") from error
 
 
 def _without_gate(data: bytes, said: Mapping[str, Any], place: str) -> bytes:

@@ -1,13 +1,11 @@
 """A run among the versions: which one it follows, which one it is compared with, and in whose name it acts."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from inference.engine.manifest import sha256
 from inference.models import Deployment, Role, Version
 from jobs.errors import AlgorithmInvalid
 from jobs.models import TrainingRun
-from jobs.training import algorithms
+from jobs.training.frozen import Head
 
 
 def next_number(run: TrainingRun) -> str:
@@ -57,26 +55,39 @@ def split_seed(champion: Version | None, own: int) -> int:
     return made_by.data["seed"] if made_by is not None and "seed" in made_by.data else champion.manifest["seed"]
 
 
-def check_code(run: TrainingRun, algorithm: Path, prepared: Mapping[str, str]) -> None:
+def known_to(champion: Version, head: Head, *, seed: int) -> str:
+    """Why the champion may have learnt from rows that are held out, or nothing where it surely did not.
+
+    Args:
+        head: of the frozen data.
+        seed: of its split.
+    """
+    if head.source.split != "random":
+        return ""
+    files, code = champion.manifest["data"], champion.manifest["code"]
+    if any(files.get(name, {}).get("sha256") != sha256 for name, sha256 in head.files.items()) or any(
+        code.get(name) != sha256 for name, sha256 in head.code.items()
+    ):
+        return f"the base data is not what {champion.tag} was made from, so it was split in another way"
+    if split_seed(champion, seed) != seed:
+        return f"{champion.tag} went live after the split was made, and has another seed"
+    return ""
+
+
+def check_code(run: TrainingRun, now: Mapping[str, str]) -> None:
     """A PATCH is made by the code of the version it follows; other code is another MINOR, trained for git.
 
     Args:
-        algorithm: its folder in git.
-        prepared: sha256 of the code that prepared the base data, by path.
+        now: sha256 of the code, by path: of the algorithm, and of what prepared the base data.
 
     Raises:
-        AlgorithmInvalid: the code in git is another one.
+        AlgorithmInvalid: the code of that version was another one.
     """
     newest = newest_version(run)
-    now = {
-        f"{algorithm.name}/{algorithms.CODE}": sha256((algorithm / algorithms.CODE).read_bytes()),
-        f"{algorithm.name}/{algorithms.PARAMS}": algorithms.params(algorithm).sha256,
-        **prepared,
-    }
     then = newest.manifest["code"]
     if changed := sorted(name for name in {*now, *then} if now.get(name) != then.get(name)):
         raise AlgorithmInvalid(
-            f"{algorithm.parent.name}/{changed[0]}",
+            f"{run.endpoint.folder}/{changed[0]}",
             f"is not what made {newest.tag}. Other code is another version: train it for git, with --version"
             f" {newest.major}.{newest.minor + 1}.0, and deploy that.",
         )

@@ -1,10 +1,11 @@
 """Working on training runs: a worker holds one, takes it from the step it is at to its end, and writes its log."""
 
+import contextlib
 import errno
 from collections.abc import Callable
 
 import structlog
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
@@ -20,6 +21,10 @@ from jobs.training.steps import RUNS, Doing, Step
 State = TrainingRun.State
 OPEN = (State.QUEUED, State.RUNNING)
 FULL = (errno.ENOSPC, errno.EDQUOT)
+_AWAY = ("08", "40", "53", "57")
+"""Classes of SQLSTATE that are no fault of the run: no connection, a deadlock, no room, a server that ends."""
+_TOO_LONG = "57014"
+"""Of a statement that took too long, which it may do again."""
 
 logger = structlog.get_logger(__name__)
 
@@ -87,18 +92,19 @@ def _work(lease: Lease, log: Log, heartbeat: Heartbeat, stopping: Callable[[], b
     except Stopped:
         log.say("The worker ends; another one goes on.")
         lease.forgo()
-    except (DatabaseError, StorageUnavailable) as error:
-        # Not the run's fault: its lease ends by itself, and whoever takes it next begins this step anew.
-        logger.warning("a training run was left", run=str(lease.id), reason=str(error).strip())
-        connection.close()
     except ForetellError as error:
-        _fail(lease, log, error.code, str(error))
+        if isinstance(error, StorageUnavailable):
+            _leave(lease, log, error)
+        else:
+            _fail(lease, log, error.code, str(error))
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:
+        if isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DataError):
+            _leave(lease, log, error)
+        elif isinstance(error, OSError) and error.errno in FULL:
             _fail(lease, log, StorageFull.code, str(StorageFull()))
-            return
-        logger.exception("a training run failed", run=str(lease.id))
-        _fail(lease, log, "internal", f"{type(error).__name__}: the worker's log has it under run {lease.id}.")
+        else:
+            logger.exception("a training run failed", run=str(lease.id))
+            _fail(lease, log, "internal", f"{type(error).__name__}: the worker's log has it under run {lease.id}.")
 
 
 def _step(lease: Lease, log: Log, heartbeat: Heartbeat, stopping: Callable[[], bool]) -> bool:
@@ -126,6 +132,24 @@ def _step(lease: Lease, log: Log, heartbeat: Heartbeat, stopping: Callable[[], b
     log.say(words)
     do(Doing(run=run, lease=lease, say=log.say, check=check))
     return True
+
+
+def _leave(lease: Lease, log: Log, error: Exception) -> None:
+    """Let its lease end by itself: whoever takes it next begins this step anew."""
+    logger.warning("a training run was left", run=str(lease.id), reason=str(error).strip())
+    connection.close()
+    with contextlib.suppress(LeaseLost, DatabaseError):
+        # Three short outages must not make a failure of it.
+        lease.update(attempts=F("attempts") - (1 if _is_away(error) else 0))
+        log.say(f"The step was broken off ({type(error).__name__}). It is begun anew within a minute.")
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether an error says that Postgres or the storage can't be reached, and nothing of the run itself."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return isinstance(error, StorageUnavailable)
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or (state[:2] in _AWAY and state != _TOO_LONG)
 
 
 def _forget(lease: Lease) -> None:

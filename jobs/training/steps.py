@@ -30,7 +30,7 @@ from jobs.leases import Lease
 from jobs.models import TrainingRun
 from jobs.training import algorithms, frozen, gate, selection, trainer
 from jobs.training.limits import Limits
-from jobs.training.lineage import actor, champion_of, check_code, next_number, split_seed
+from jobs.training.lineage import actor, champion_of, check_code, known_to, next_number, split_seed
 from jobs.training.process import run as run_process
 from jobs.training.version import Say
 from jobs.training.workplace import workplace
@@ -91,7 +91,7 @@ def select(doing: Doing) -> None:
         if "sha256" not in data:
             doing.process("base", place)
             data |= _frozen(doing, definition, place)
-    check_code(run, doing.folder / run.algorithm, data["code"])
+    check_code(run, {**algorithms.sums(doing.folder / run.algorithm), **data["code"]})
     seed = split_seed(champion, rules.seed)
     doing.lease.update(step=Step.FIT, data={**data, "seed": seed}, champion=champion)
 
@@ -126,9 +126,13 @@ def fit(doing: Doing) -> None:
         made = doing.process("fit", place, number=number, sha256=run.data["sha256"], seed=run.data["seed"])
         files = store.read(place / trainer.VERSION, digest=made["digest"])
     manifest = manifests.read(files[manifests.NAME])
-    said = (manifest.endpoint, manifest.tag, manifests.signature_of(manifest).digest)
-    if said != (definition.slug, f"{run.algorithm}-{number}", definition.signature.digest):
+    # What its pickle may name is for git to say, not for the process that made the pickle.
+    asked = (definition.slug, f"{run.algorithm}-{number}", definition.signature.digest, _distributions(doing))
+    said = (manifest.endpoint, manifest.tag, manifests.signature_of(manifest).digest, manifest.distributions)
+    if said != asked:
         raise TrainingFailed(manifest.tag[:80], "the process made another version than it was asked for.")
+    # Again: git may have changed since the data was selected.
+    check_code(run, manifest.code)
     folder = f"{RUNS}/{run.pk}/{doing.lease.token}"
     for name, content in files.items():
         storage.put(f"{folder}/{name}", content)
@@ -156,6 +160,10 @@ def judge(doing: Doing) -> None:
             candidate=run.data["candidate"]["digest"],
             champion=champion.digest if champion else None,
         )
+        known = known_to(champion, frozen.head(place / trainer.DATA), seed=run.data["seed"]) if champion else ""
+    report["held_out"]["known"] = known or None
+    if known:
+        doing.say(f"  the champion may know rows held out, and look better than it is: {known}")
     verdicts = gate.verdicts(rules, definition.signature.output, report)
     for verdict in verdicts:
         doing.say(
@@ -201,10 +209,20 @@ def candidate_files(run: TrainingRun) -> Mapping[str, bytes]:
 
     Raises:
         ArtifactError: they are not.
+        DataInvalid: they are gone.
     """
     made = run.data["candidate"]
-    files = {name: storage.get(f"{made['folder']}/{name}") for name in made["files"]}
+    try:
+        files = {name: storage.get(f"{made['folder']}/{name}") for name in made["files"]}
+    except FileNotFoundError as error:
+        raise DataInvalid(
+            made["folder"], "what was fitted is not in the storage any more. Start another run."
+        ) from error
     return store.verified(files, digest=made["digest"])
+
+
+def _distributions(doing: Doing) -> tuple[str, ...]:
+    return algorithms.params(doing.folder / doing.run.algorithm).distributions
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +247,9 @@ def _fetch(run: TrainingRun, into: Path) -> None:
         with storage.open(run.data["file"]) as source, into.open("wb") as file:
             shutil.copyfileobj(source, file)
     except FileNotFoundError as error:
-        raise DataInvalid(run.data["file"], "the frozen data is not kept any more. Select data anew.") from error
+        raise DataInvalid(
+            run.data["file"], "the frozen data is not kept any more. Start a run that selects its own."
+        ) from error
 
 
 def _files_of(version: Version) -> Mapping[str, bytes]:

@@ -51,3 +51,27 @@ def test_a_gate_anywhere_but_at_the_end_is_refused(tmp_path: Path, params: str) 
 
     with pytest.raises(AlgorithmInvalid, match=r"params\.toml"):
         algorithms.read(folder / "plain")
+
+
+@pytest.mark.parametrize("listed", ['"xgboost"', "5", "[1]", '[""]'])
+def test_distributions_are_a_list_of_names(tmp_path: Path, listed: str) -> None:
+    folder = boilers.write(tmp_path, params=f"seed = 7\ndistributions = {listed}\n")
+
+    with pytest.raises(AlgorithmInvalid, match=r"params\.toml: `distributions` is a list of names"):
+        algorithms.params(folder / "plain")
+
+
+def test_a_distribution_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    folder = boilers.write(tmp_path, params='seed = 7\ndistributions = ["pytest", "no-such-thing"]\n')
+
+    with pytest.raises(AlgorithmInvalid, match="'no-such-thing', which is not installed here"):
+        algorithms.read(folder / "plain")
+
+
+def test_an_algorithm_without_its_code_is_named(tmp_path: Path) -> None:
+    folder = boilers.write(tmp_path)
+    assert algorithms.sums(folder / "plain") == algorithms.read(folder / "plain").code
+    (folder / "plain" / "algorithm.py").unlink()
+
+    with pytest.raises(AlgorithmInvalid, match=r"boilers/plain/algorithm\.py: can't be read"):
+        algorithms.sums(folder / "plain")

@@ -11,6 +11,7 @@ from inference.engine import loader
 from inference.engine import manifest as manifests
 from inference.engine.store import FolderStore
 from inference.ids import prediction_id
+from tests.bucket import CREDENTIAL, S3Server
 
 
 def tried(endpoint: Any, algorithm: str = "plain", **said: Any) -> Any:
@@ -139,6 +140,7 @@ def test_a_run_that_fails_says_why_and_touches_nothing(
     assert (run.state, run.code) == ("failed", code), log(run)
     assert said in run.detail
     assert log(run)[-1].startswith(f"failed: {code}")
+    assert any('algorithm.py", line 2' in line for line in log(run)) is (code == "training_failed")
     assert Version.objects.count() == 2
     assert Deployment.objects.get().version.tag == "plain-1.0.0"
 
@@ -160,6 +162,109 @@ def test_inputs_that_changed_in_git_are_deployed_first(boiler: Any, artifacts: P
 
     assert (run.state, run.code) == ("failed", "data_invalid")
     assert "--major" in run.detail
+
+
+def test_code_that_changes_while_the_run_works_makes_no_patch(
+    boiler: Any, artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inference.models import Version
+
+    def pull() -> None:
+        code = artifacts / "boilers" / "plain" / "algorithm.py"
+        code.write_text(code.read_text() + "# tuned\n")
+
+    _behind(monkeypatch, "select", pull)
+    run = tried(boiler)
+
+    assert (run.state, run.code, run.step) == ("failed", "algorithm_invalid", "fit")
+    assert "boilers/plain/algorithm.py: is not what made plain-1.0.0" in run.detail
+    assert Version.objects.count() == 1
+
+
+def test_what_its_pickle_may_name_is_not_for_the_process_to_say(boiler: Any, artifacts: Path, settings: Any) -> None:
+    from inference.models import Version
+    from inference.services import release_deploy
+
+    text = """
+import functools
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.compose import make_column_transformer
+from jobs.training import version
+version.Manifest = functools.partial(lambda made, **said: made(**said | {"distributions": ("pip",)}), version.Manifest)
+
+def build(params, seed):
+    return make_pipeline(make_column_transformer(("passthrough", ["starts"])), LogisticRegression())
+"""
+    _broken(artifacts / "boilers", text)
+    release_deploy(artifacts=artifacts, into=FolderStore(settings.STORE_DIR), actor="test")
+    run = tried(boiler, "broken")
+
+    assert (run.state, run.code) == ("failed", "training_failed"), log(run)
+    assert "another version than it was asked for" in run.detail
+    assert Version.objects.count() == 2
+
+
+def test_a_champion_that_may_know_rows_held_out_is_named(boiler: Any, artifacts: Path) -> None:
+    assert tried(boiler).report["held_out"]["known"] is None
+    data = artifacts / "boilers" / "data" / "boilers.csv"
+    data.write_text(data.read_text() + "100,7,1,gas,0\n" * 20)
+    run = tried(boiler)
+
+    assert run.report["held_out"]["known"].startswith("the base data is not what plain-1.0.1 was made from")
+    assert any("may know rows held out" in line for line in log(run))
+
+
+def test_a_row_that_postgres_refuses_fails_the_run_at_once(boiler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.training import runs
+
+    monkeypatch.setitem(runs._STEPS, "select", ("selecting data", lambda doing: doing.lease.update(step="x" * 99)))
+    run = tried(boiler)
+
+    assert (run.state, run.code) == ("failed", "internal")
+    assert "DataError" in run.detail
+
+
+def test_a_storage_that_is_away_does_not_count_as_a_failure(
+    boiler: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.conf import settings as known
+
+    away = S3Server()
+    for name, value in CREDENTIAL.items():
+        monkeypatch.setenv(name, value)
+    before = known.STORAGES
+    settings.STORAGES = before | away.bucket().storages
+    away.stop()
+    run = tried(boiler)
+    assert (run.state, run.step, run.attempts) == ("running", "select", 0), log(run)
+    assert log(run)[-1] == "The step was broken off (StorageUnavailable). It is begun anew within a minute."
+
+    settings.STORAGES = before
+    type(run).objects.update(leased_until=None)
+    assert runs_work()
+    run.refresh_from_db()
+    assert run.state == "deployed", log(run)
+
+
+def runs_work() -> bool:
+    """Work on what there is."""
+    from jobs.training import runs
+
+    return runs.work()
+
+
+def _behind(monkeypatch: pytest.MonkeyPatch, step: str, then: Any) -> None:
+    """Have something happen behind a step."""
+    from jobs.training import runs
+
+    words, do = runs._STEPS[step]
+
+    def both(doing: Any) -> None:
+        do(doing)
+        then()
+
+    monkeypatch.setitem(runs._STEPS, step, (words, both))
 
 
 def _broken(endpoint: Path, text: str) -> None:
