@@ -1,11 +1,14 @@
 """`manage.py retrain`: asks for a run, shows its log, and says what came of it."""
 
 import io
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 
 def retrained(*words: str) -> list[str]:
@@ -40,3 +43,40 @@ def test_what_can_not_be_asked_for_is_one_line(boiler: Any) -> None:
         retrained("boiler-service", "spline")
     with pytest.raises(CommandError, match="was not found"):
         retrained("boiler-service", "plain", "--data-of", "01a20470-0000-7000-8000-000000000000")
+
+
+def test_a_run_that_the_gate_refuses_says_by_which_rule(boiler: Any, artifacts: Path) -> None:
+    params = artifacts / "boilers" / "plain" / "params.toml"
+    params.write_text(params.read_text().replace("minimum = 0.7", "minimum = 1.0\nminimum_rows = 99999"))
+
+    with pytest.raises(CommandError, match="refused by the gate: minimum_rows, minimum"):
+        retrained("boiler-service", "plain", "--here")
+
+
+def test_a_run_that_a_worker_took_first_is_followed_to_its_end(boiler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs import leases
+    from jobs.models import TrainingRun
+    from jobs.services import training_run_cancel
+    from jobs.training import runs
+
+    def ends() -> None:
+        try:
+            training_run_cancel(run=TrainingRun.objects.get(), actor="ann", reason="too soon")
+        finally:
+            connection.close()
+
+    def late(*, run: Any, work: Any = runs.work) -> bool:
+        assert leases.claim(TrainingRun.objects.all(), state="running")
+        worker.start()
+        return bool(work(run=run))
+
+    worker = threading.Timer(1.5, ends)
+    monkeypatch.setattr(runs, "work", late)
+    with pytest.raises(CommandError, match=r"^cancelled: too soon$"):
+        retrained("boiler-service", "plain", "--here")
+    worker.join()
+
+
+def test_days_and_the_data_of_another_run_exclude_each_other() -> None:
+    with pytest.raises(CommandError, match="not allowed with argument"):
+        retrained("boiler-service", "plain", "--days", "3", "--data-of", "01a20470-0000-7000-8000-000000000000")
