@@ -13,7 +13,7 @@ from inference.engine import card
 from inference.engine.errors import ForetellError
 from inference.models import Role
 from inference.permissions import RUN_TRAINING, SEE_TRAININGS, may_deploy
-from jobs.admin.pages import ELSES, JobsPage, may_run, run_get
+from jobs.admin.pages import ELSES, JobsPage, given, may_run, run_get
 from jobs.admin.run_plots import run_plots
 from jobs.admin.trainings import MAX_REASON, ShownRun
 from jobs.models import RunLine, TrainingRun
@@ -44,7 +44,8 @@ class RunView(JobsPage):
         """Its page, with what was wrong with a decision."""
         request = self.request
         mine = may_run(request, RUN_TRAINING, run.endpoint)
-        lines = list(RunLine.objects.filter(run=run.pk).order_by("-id")[:MOST_LINES])[::-1]
+        latest = list(RunLine.objects.filter(run=run.pk).order_by("-id")[: MOST_LINES + 1])
+        lines = latest[:MOST_LINES][::-1]
         return self.show(
             "run.html",
             title=f"Training run: {run.endpoint.slug}/{run.algorithm}",
@@ -55,9 +56,11 @@ class RunView(JobsPage):
             mark=run_mark(run),
             steps=_steps(run),
             lines=lines,
+            cut=MOST_LINES if len(latest) > MOST_LINES else 0,
             after=lines[-1].pk if lines else 0,
             facts=_facts(run),
             metrics=_metrics(run),
+            known=(run.report.get("held_out") or {}).get("known"),
             verdicts=[_verdict(one) for one in run.gate.get("verdicts", [])],
             plots=run_plots(run.report.get("plots") or {}),
             may_decide=mine and run.state == State.WAITING and may_deploy(request.user, run.endpoint),
@@ -79,23 +82,23 @@ class DecideView(RunView):
 
         Raises:
             Http404: there is no such thing to decide.
-            PermissionDenied: the endpoint is somebody else's, or approving is not for the user.
+            PermissionDenied: the endpoint is somebody else's, or what goes live is not for the user to decide.
         """
         if action not in DECISIONS:
             raise Http404
         run = run_get(id)
         if not may_run(request, RUN_TRAINING, run.endpoint):
             raise PermissionDenied(ELSES)
-        if action == "approve" and not may_deploy(request.user, run.endpoint):
+        if action != "cancel" and not may_deploy(request.user, run.endpoint):
             raise PermissionDenied
-        reason = request.POST.get("reason", "").strip()
+        reason = given(request, "reason")
         if len(reason) > MAX_REASON or (action != "cancel" and not reason):
             return self.shown(run, f"Say why, in 1 to {MAX_REASON} characters: it stays with the run.", 422)
         back = reverse("jobs:run", args=[run.pk])
         if page := self.asked_first(_questions(run).get(action, ""), title="Are you sure?", back=back):
             return page
         decide, said = DECISIONS[action]
-        seen = {"replacing": request.POST.get("replacing", "")} if action == "approve" else {}
+        seen = {"replacing": given(request, "replacing")} if action == "approve" else {}
         try:
             decide(run=run, actor=request.user.get_username(), reason=reason, **seen)
         except ForetellError as error:

@@ -1,6 +1,7 @@
 """The list of training runs, and the form that starts one."""
 
 import datetime
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from inference.errors import UnknownEndpoint
 from inference.models import Endpoint
 from inference.permissions import RUN_TRAINING, SEE_TRAININGS, Person, may_act_on
 from inference.selectors import endpoint_get
-from jobs.admin.pages import JobsPage
+from jobs.admin.pages import JobsPage, given
 from jobs.models import TrainingRun
 from jobs.services.training import training_run_start
 
@@ -81,13 +82,19 @@ class TrainingsView(JobsPage):
         runs = TrainingRun.objects.select_related("endpoint", "candidate").defer(
             "endpoint__signature", "candidate__manifest"
         )
+        before = _id(self.request.GET.get("before", ""))
+        if before is not None:
+            runs = runs.filter(pk__lt=before)
+        some = list(runs.order_by("-pk")[: A_PAGE + 1])
         may_run = user.has_perm(RUN_TRAINING)
         return self.show(
             "trainings.html",
             title="Training",
             status=status,
-            socket="list=trainings",
-            runs=[ShownRun(run) for run in runs[:A_PAGE]],
+            socket="" if before else "list=trainings",
+            runs=[ShownRun(run) for run in some[:A_PAGE]],
+            older=some[A_PAGE - 1].pk if len(some) > A_PAGE else None,
+            before=before,
             may_run=may_run,
             algorithms=trainable(user) if may_run else [],
             values=self.request.POST,
@@ -103,14 +110,14 @@ class StartView(TrainingsView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Start it."""
-        reason = request.POST.get("reason", "").strip()
+        reason = given(request, "reason")
         if not 0 < len(reason) <= MAX_REASON:
             return self.listed(422, f"Say why, in 1 to {MAX_REASON} characters: it stays with the run.", "reason")
         try:
-            since = _since(request.POST.get("since", ""))
+            since = _since(given(request, "since"))
         except ValueError:
             return self.listed(422, "`Feedback since` expects a date and a time, or nothing.", "since")
-        slug, _, algorithm = request.POST.get("algorithm", "").partition("/")
+        slug, _, algorithm = given(request, "algorithm").partition("/")
         try:
             run = training_run_start(
                 endpoint=endpoint_of(request.user, slug),
@@ -146,6 +153,13 @@ def endpoint_of(user: Person, slug: str) -> Endpoint:
     if endpoint.retired_at is not None or not may_act_on(user, endpoint):
         raise UnknownEndpoint(slug)
     return endpoint
+
+
+def _id(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 def _since(text: str) -> datetime.datetime | None:

@@ -1,6 +1,7 @@
 """The pages of training runs: what they show of one, and deciding about it."""
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 
 from inference.engine.store import FolderStore
@@ -169,3 +170,56 @@ def test_a_run_is_cancelled(browser, run):
         "open",
         "open",
     ]
+
+
+def test_the_newest_runs_come_first_a_page_at_a_time(browser, flow, monkeypatch):
+    monkeypatch.setattr("jobs.admin.trainings.A_PAGE", 2)
+    said = {"endpoint": flow, "algorithm": "line", "policy": "approve", "state": "failed", "created_by": "ada"}
+    for at in range(3):
+        TrainingRun.objects.create(**said, slot=str(at))
+    ids = list(TrainingRun.objects.order_by("pk").values_list("pk", flat=True))
+    first = browser.get("/trainings/")
+    assert [one.run.pk for one in first.context["runs"]] == [ids[2], ids[1]]
+    assert first.context["socket"]
+    assert f'href="?before={ids[1]}"' in first.content.decode()
+    older = browser.get(f"/trainings/?before={ids[1]}")
+    assert [one.run.pk for one in older.context["runs"]] == [ids[0]]
+    assert not older.context["socket"]
+    assert "There are no older runs" in browser.get(f"/trainings/?before={ids[0]}").content.decode()
+    assert len(browser.get("/trainings/?before=yesterday").context["runs"]) == 2
+
+
+def test_what_postgres_can_not_store_is_left_out_of_a_reason(browser):
+    browser.post("/trainings/start/", {"algorithm": "flow/line\x00", "since": "", "reason": "New\x00 pumps."})
+    assert TrainingRun.objects.get().reason == "New pumps."
+
+
+def test_a_champion_that_may_know_the_rows_is_named_beside_the_figures(browser, run):
+    assert "may have learnt from some of these rows" not in browser.get(f"/trainings/{run.pk}/").content.decode()
+    run.report = REPORT | {"held_out": {"rows": 30, "known": "the base data is another one"}}
+    run.save()
+    page = browser.get(f"/trainings/{run.pk}/").content.decode()
+    assert "line-1.0.0 may have learnt from some of these rows" in page
+    assert "the base data is another one" in page
+
+
+def test_of_a_long_log_the_end_is_shown_and_where_the_rest_is(browser, run, monkeypatch):
+    monkeypatch.setattr("jobs.admin.run.MOST_LINES", 2)
+    assert not browser.get(f"/trainings/{run.pk}/").context["cut"]
+    RunLine.objects.bulk_create(RunLine(run=run, text=text) for text in ("fitting", "publishing"))
+    answer = browser.get(f"/trainings/{run.pk}/")
+    assert [line.text for line in answer.context["lines"]] == ["fitting", "publishing"]
+    assert f"/api/v1/jobs/training/{run.pk}/log" in answer.content.decode()
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+def test_who_may_not_deploy_decides_nothing(client, run, action):
+    somebody = User.objects.create_user("olga", is_staff=True)
+    somebody.user_permissions.add(
+        Permission.objects.get(codename="run_trainingrun"), Permission.objects.get(codename="view_trainingrun")
+    )
+    client.force_login(somebody)
+    said = {"reason": "Mine.", "replacing": "line-1.0.0", "sure": "yes"}
+    assert client.post(f"/trainings/{run.pk}/{action}/", said).status_code == 403
+    run.refresh_from_db()
+    assert run.state == "waiting"
