@@ -45,7 +45,13 @@ _TOLD = _RUN | {
     "data": {"sha256": "0f" * 32, "rows": {"base": 49097, "feedback": 812}},
     "gate": {
         "verdicts": [
-            {"rule": "metric", "bound": 0.9, "value": 0.998, "passed": True, "detail": "balanced_accuracy is 0.998."}
+            {
+                "rule": "minimum",
+                "bound": 0.98,
+                "value": 0.998,
+                "passed": True,
+                "detail": "balanced_accuracy on the held-out rows",
+            }
         ]
     },
     "report": {"candidate": {"metrics": {"balanced_accuracy": 0.998}}},
@@ -160,7 +166,7 @@ run_approve = _decision(
     "It is live within 2 s.",
     serializers.ApprovalSerializer,
     "deployed",
-    GateFailed(["metric"]),
+    GateFailed(["minimum"]),
     JobState("approved", "running", ["waiting"]),
     ChampionChanged("ridge-1.0.2", "ridge-1.0.0"),
     EndpointRetired("shuttle-fault"),

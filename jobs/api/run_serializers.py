@@ -15,7 +15,9 @@ class RunStartSerializer(serializers.Serializer):
     algorithm = serializers.CharField(help_text="One of the endpoint's.")
     reason = serializers.CharField(max_length=1000)
     feedback_since = TimeField(required=False, help_text="Feedback received from then on is learnt from; else all.")
-    repeat = serializers.CharField(required=False, help_text="The id of a run whose frozen data is learnt from again.")
+    repeat = serializers.CharField(
+        required=False, help_text="The id of a run whose frozen data is learnt from again; not beside `feedback_since`."
+    )
 
 
 class ReasonSerializer(serializers.Serializer):

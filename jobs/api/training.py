@@ -6,6 +6,7 @@ import msgspec
 from django.db.models import QuerySet
 
 from inference.callers import Caller
+from inference.engine.errors import InvalidInput, Problem
 from inference.http.replies import Reply
 from inference.http.requests import Request
 from inference.http.views import ExpressView
@@ -130,17 +131,22 @@ def _started(request: Request, body: Fields, slot: str) -> tuple[dict[str, Any],
     since, repeat = body.moment("feedback_since"), body.text("repeat")
     endpoint = endpoint_of(caller, body.text("endpoint", required=True) or "")
     known = TrainingRun.objects.filter(schedule="", slot=slot).exists() if slot else False
+    if repeat and since:
+        detail = "`feedback_since` chooses data, and `repeat` has its own. Leave one of them out."
+        raise InvalidInput(Problem("unknown_field", ("feedback_since",), detail))
+    repeated = run_of(caller, repeat) if repeat else None
     run = services.training_run_start(
         endpoint=endpoint,
         algorithm=algorithm or "",
         actor=actor(caller),
         reason=reason or "",
         feedback_since=since,
-        repeated=run_of(caller, repeat) if repeat else None,
+        repeated=repeated,
         slot=slot,
         credential_id=caller.credential_id,
     )
-    if known and (run.endpoint_id, run.algorithm) != (endpoint.pk, algorithm):
+    asked = (endpoint.pk, algorithm, reason, repeated.feedback_since if repeated else since)
+    if slot and (run.endpoint_id, run.algorithm, run.reason, run.feedback_since) != asked:
         raise IdempotencyMismatch
     return run_told(run), not known
 

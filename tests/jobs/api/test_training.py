@@ -67,6 +67,8 @@ def test_the_same_key_starts_one_run(jobs: httpx.Client) -> None:
     first, again = (jobs.post(TRAINING, json=ASKED, headers=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
+    for other in ({"reason": "a year of feedback"}, {"feedback_since": "2026-11-15T00:00:00Z"}):
+        checked(jobs.post(TRAINING, json=ASKED | other, headers=key), 422, "idempotency_mismatch")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,7 @@ def test_the_same_key_starts_one_run(jobs: httpx.Client) -> None:
         ({"feedback_since": "last week"}, 422, "bad_timestamp"),
         ({"repeat": "nosuch"}, 404, "not_found"),
         ({"deploy": True}, 422, "unknown_field"),
+        ({"repeat": "nosuch", "feedback_since": "2026-11-15T00:00:00Z"}, 422, "unknown_field"),
     ],
 )
 def test_a_retraining_that_cannot_be_is_refused(
