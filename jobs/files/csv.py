@@ -192,7 +192,7 @@ def _ends_by_reader(body: bytes, final: bool, line: int) -> tuple[list[int], int
                     raise BadFile("A quote is opened and never closed.", line=line + before) from None
                 return ends, places[before]
             if places[reader.line_num] - places[before] > MOST_CELL:
-                detail = f"A cell has more than {MOST_CELL:,} characters, or a quote is never closed."
+                detail = f"A cell has more than {MOST_CELL:,} bytes, or a quote is never closed."
                 raise BadFile(detail, line=line + before) from None
         else:
             if row is None:

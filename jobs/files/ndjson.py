@@ -137,7 +137,7 @@ class _Form:
             return None
         try:
             found = list(map(self._decode, texts))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
         colons = sum(map(self._colons, found)) if self._uneven else len(found) * len(self._signature.inputs)
         # More colons than keys and values have: a key came twice, or somewhere one has to look closely.
@@ -206,7 +206,7 @@ def _may_wrap(known: Header) -> bool:
 def _values(text: bytes, known: Header) -> list[Any]:
     try:
         said = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         said = None
     if not isinstance(said, dict):
         return [None] * len(known.columns)

@@ -210,9 +210,26 @@ def _is_sound(array: pa.Array) -> bool:
 def _values(array: pa.Array, errors: str | None = None) -> list[Any]:
     """A column's values; bytes where a text is no UTF-8 and `errors` does not say how to read it."""
     if _is_sound(array):
-        values: list[Any] = array.to_pylist()
-        return values
+        return _listed(array)
     return [_decoded(raw, errors) for raw in array.view(pa.binary()).to_pylist()]
+
+
+def _listed(array: pa.Array) -> list[Any]:
+    """A column as Python's own values, or as texts where it has none: for nanoseconds, and for years beyond 9999."""
+    type_ = array.type
+    try:
+        if types.is_temporal(type_) and getattr(type_, "unit", None) == "ns":
+            array = array.cast(_in_microseconds(type_))
+        values: list[Any] = array.to_pylist()
+    except (pa.ArrowException, ArithmeticError, LookupError, ValueError):
+        values = array.cast(pa.string()).to_pylist()
+    return values
+
+
+def _in_microseconds(type_: pa.DataType) -> pa.DataType:
+    if types.is_timestamp(type_):
+        return pa.timestamp("us", type_.tz)
+    return pa.time64("us") if types.is_time(type_) else pa.duration("us")
 
 
 def _decoded(raw: bytes | None, errors: str | None) -> str | bytes | None:

@@ -17,7 +17,9 @@ from jobs.files.header import Header
 from jobs.files.results import Result, ResultColumns, status
 
 GROUP = 20_000
-"""Rows of a row group."""
+GROUP_CELLS = 1_000_000
+GROUP_BYTES = 32 * 1024 * 1024
+"""Rows, cells and texts of a row group: it is written once it has as much of one of them, since it waits in memory."""
 _SAME = {
     "float": {float, int, type(None)},
     "int": {int, type(None)},
@@ -43,6 +45,10 @@ class Writer:
         self._schema = self._typed(known)
         self._sink = _Sink()
         self._waiting: list[tuple[Any, ...]] = []
+        self._most_rows = min(GROUP, GROUP_CELLS // len(self._schema) + 1)
+        # Only a Parquet file unpacks to much more than it has; others can't hold long texts in each of many rows.
+        self._is_packed = came == "parquet"
+        self._characters = 0
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
 
     def head(self) -> bytes:
@@ -54,7 +60,9 @@ class Writer:
         for row, (came, result) in enumerate(zip(cells, results, strict=True), first_row):
             output, error, detail = result
             self._waiting.append((*came, row, status(result), *self._results.values(output), error, detail))
-        if len(self._waiting) >= GROUP:
+            if self._is_packed:
+                self._characters += sum(len(cell) for cell in came if type(cell) is str)
+        if len(self._waiting) >= self._most_rows or self._characters >= GROUP_BYTES:
             self._flush()
         return self._sink.taken()
 
@@ -76,7 +84,7 @@ class Writer:
         if not self._waiting:
             return
         columns = list(zip(*self._waiting, strict=True))
-        self._waiting = []
+        self._waiting, self._characters = [], 0
         inputs = [self._input(position, columns[position]) for position in range(len(self._inputs))]
         beside = zip(columns[len(inputs) :], self._schema.types[len(inputs) :], strict=True)
         arrays = [*inputs, *(_array(values, type_) for values, type_ in beside)]

@@ -9,7 +9,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """What an uploaded file may have. Whoever takes the upload counts while it arrives."""
 MOST_ROWS = 1_000_000
 MOST_CELL = 131_072
-"""Characters a cell may have: what Python's csv module takes."""
+"""Bytes a cell may have: what Python's csv module takes of characters, when each byte is read as one."""
 MOST_ROW = 1024 * 1024
 """Bytes a row may have."""
 BLOCK = 1024 * 1024

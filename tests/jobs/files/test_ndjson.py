@@ -67,6 +67,7 @@ def test_empty_lines_and_a_byte_order_mark_are_no_part_of_the_rows(path: Path) -
         (b'{"level":1.5,"count":2,"kind":"\xff","serial":9}', "invalid_encoding"),
         (b'{"level":1.5,"count":2,"kind":"pump","serial":9,"id":"\xff"}', "invalid_encoding"),
         (b'{"level":1.5,"count":2,"kind":"pump","serial":9,"id":' + b"[" * 20 + b"]" * 20 + b"}", "too_deep"),
+        (b'{"level":1.5,"count":2,"kind":"pump","serial":9,"id":' + b"[" * 5000 + b"]" * 5000 + b"}", "too_deep"),
         (b'{"level":1.5,"count":2,"kind":"pump","serial":9,"id":{"a":1,"a":2}}', "duplicate_key"),
         (b'{"level":1.5,"count":2,"kind":"pump","serial":' + b"9" * 401 + b"}", "number_too_long"),
         (LINE.strip() * 2, "malformed_json"),
@@ -82,6 +83,12 @@ def test_one_bad_line_leaves_the_others_alone(path: Path, line: bytes, code: str
     assert isinstance(found[1], Refusal)
     assert found[1].code == code
     assert found[1].detail
+
+
+def test_a_line_too_deep_to_be_read_is_written_without_its_values() -> None:
+    deep = b'{"level":' + b"[" * 5000 + b"]" * 5000 + b"}\n"
+
+    assert files.cells(deep + LINE, "ndjson", HEADER) == [[None] * 5, [*ROW, "a:b"]]
 
 
 def test_two_halves_of_an_object_are_two_bad_lines(path: Path) -> None:

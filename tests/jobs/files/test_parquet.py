@@ -49,6 +49,7 @@ def read(path: Path) -> list[object]:
         {"kind": pa.array(["pump"] * 3, pa.large_string())},
         {"kind": pa.array(["pump"] * 3).dictionary_encode()},
         {"kind": pa.array(["pump"] * 3, pa.string_view()), "serial": pa.array([9.0] * 3)},
+        {"kind": pa.array(["pump"] * 3, pa.large_string()).dictionary_encode()},
     ],
 )
 def test_numbers_and_texts_may_be_stored_in_several_ways(path: Path, change: dict[str, Any]) -> None:

@@ -1,17 +1,68 @@
 """Results as a Parquet file: typed, in row groups, and made without much."""
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from jobs import files
-from jobs.files import Header
+from jobs.files import Header, parquet_writer
 from tests.jobs.files import tables
 from tests.jobs.files.tables import HEADER, OUTPUT, ROW, SMALL
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (pa.array([1_767_322_800_000_000_000], pa.timestamp("ns")), "2026-01-02 03:00:00"),
+        (pa.array([1_767_322_800_000_000_001], pa.timestamp("ns")), "2026-01-02 03:00:00.000000001"),
+        (pa.array([1_767_322_800_000_000_000], pa.timestamp("ns", "UTC")), "2026-01-02 03:00:00+00:00"),
+        (pa.array([10**15], pa.timestamp("ms")), "1000000000000000"),
+        (pa.array([10**8], pa.date32()), "100000000"),
+        (pa.array([3_600_000_000_000], pa.time64("ns")), "01:00:00"),
+        (pa.array([1_500_000_000], pa.duration("ns")), "0:00:01.500000"),
+        (pa.array([1.5], pa.float16()), "1.5"),
+    ],
+)
+@pytest.mark.parametrize("format", files.FORMATS)
+def test_a_carried_value_that_python_has_not_is_written_all_the_same(
+    tmp_path: Path, column: pa.Array, text: str, format: str
+) -> None:
+    path = tmp_path / "input.parquet"
+    pq.write_table(pa.table({"note": ["a"], "odd": column}), path)
+    header = files.inspect(path, "parquet", tables.NOTE, ["odd"])
+    with path.open("rb") as source:
+        (piece,) = files.split(source, "parquet", header, most_rows=9, most_bytes=9999)
+    cells = files.cells(piece.data, "parquet", header)
+
+    writer = files.Writer(format, header, OUTPUT, tables.NOTE, "parquet")
+    written = writer.head() + writer.rows(1, cells, [(None, None, None)]) + writer.end()
+
+    if format == "csv":
+        assert text in written.decode().splitlines()[1].split(",")[1]
+    elif format == "ndjson":
+        assert json.loads(written)["odd"] is not None
+    else:
+        assert text in pq.read_table(io.BytesIO(written)).to_pylist()[0]["odd"]
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_what_waits_to_be_written_is_bounded_by_its_cells_and_its_texts(
+    monkeypatch: pytest.MonkeyPatch, wide: bool
+) -> None:
+    monkeypatch.setattr(parquet_writer, "GROUP_CELLS" if wide else "GROUP_BYTES", 1000)
+    writer = files.Writer("parquet", HEADER, OUTPUT, SMALL, "parquet")
+    writer.head()
+
+    parts = [writer.rows(1 + 50 * n, [[*ROW, "abcdefghij"]] * 50, [(None, None, None)] * 50) for n in range(4)]
+
+    assert [bool(part) for part in parts] == [False, True] * 2
+    assert pq.read_metadata(io.BytesIO(b"".join([b"PAR1", *parts, writer.end()]))).num_row_groups == 2
 
 
 @pytest.mark.parametrize("came", ["csv", "ndjson"])
