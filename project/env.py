@@ -237,7 +237,9 @@ def storages(url: str, home: Path) -> dict[str, dict[str, object]]:
 
 
 def _bucket(url: str, folder: str) -> dict[str, object]:
-    from botocore.config import Config  # takes a while, and is needed with a bucket only
+    # Takes a while, and is needed with a bucket only.
+    from boto3.s3.transfer import TransferConfig
+    from botocore.config import Config
 
     said = urlsplit(url)
     options = dict(parse_qsl(said.query))
@@ -248,10 +250,12 @@ def _bucket(url: str, folder: str) -> dict[str, object]:
         "endpoint_url": endpoint,
         "region_name": options.get("region"),
         "max_memory_size": 8 * 1024 * 1024,
+        # A bucket that hangs is an error within half a minute: twice what a request takes, which is tried twice too.
+        "transfer_config": TransferConfig(num_download_attempts=2),
         "client_config": Config(
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"max_attempts": 3, "mode": "standard"},
+            connect_timeout=3,
+            read_timeout=6,
+            retries={"total_max_attempts": 2, "mode": "standard"},
             # Servers that only resemble S3 know neither names of buckets in host names nor the newer checksums.
             s3={"addressing_style": "path" if endpoint else "auto"},
             request_checksum_calculation="when_required",

@@ -1,8 +1,10 @@
 """Connections to a bucket belong to one process and one thread."""
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -51,6 +53,12 @@ def test_a_forked_process_has_connections_of_its_own(storage: BucketStorage) -> 
     assert storage.connection is before[0]
 
 
+def at(port: int) -> BucketStorage:
+    """The storage of a bucket on this machine, set as Foretell sets it."""
+    url = f"s3://ours?endpoint_url=http://127.0.0.1:{port}&region=us-east-1"
+    return BucketStorage(**env.storages(url, Path("/nowhere"))["uploads"]["OPTIONS"])
+
+
 class Cut(BaseHTTPRequestHandler):
     """Promises a hundred bytes and closes after ten."""
 
@@ -68,13 +76,60 @@ class Cut(BaseHTTPRequestHandler):
         pass
 
 
-def test_an_object_that_breaks_off_is_an_error_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+class Replaced(Cut):
+    """An object that is another one by the time it is fetched."""
+
+    def do_GET(self) -> None:
+        said = b"<Error><Code>PreconditionFailed</Code></Error>"
+        self.send_response(412)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+
+class Hung(Cut):
+    """Says that there is an object, and never gives it."""
+
+    def do_GET(self) -> None:
+        self.rfile.read()
+
+
+@pytest.mark.parametrize("handler", [Cut, Replaced])
+def test_an_object_that_breaks_off_is_an_error_of_the_bucket(
+    monkeypatch: pytest.MonkeyPatch, handler: type[Cut]
+) -> None:
     for name, value in CREDENTIAL.items():
         monkeypatch.setenv(name, value)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Cut) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        url = f"s3://ours?endpoint_url=http://127.0.0.1:{server.server_port}&region=us-east-1"
-        storage = BucketStorage(**env.storages(url, Path("/nowhere"))["uploads"]["OPTIONS"])
         with pytest.raises(BotoCoreError):
-            storage.open("a")
+            at(server.server_port).open("a")
         server.shutdown()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60)
+def test_a_bucket_that_hangs_is_an_error_within_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it never says a word, or never gives what it has."""
+    for name, value in CREDENTIAL.items():
+        monkeypatch.setenv(name, value)
+    with (
+        # The kernel accepts; nobody ever answers.
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ThreadingHTTPServer(("127.0.0.1", 0), Hung) as server,
+        ThreadPoolExecutor() as pool,
+    ):
+        threading.Thread(target=server.serve_forever).start()
+        dead, hung = at(silent.getsockname()[1]), at(server.server_port)
+        asked = [
+            pool.submit(dead.open, "a"),
+            pool.submit(dead.save, "a", ContentFile(b"x" * (1 << 20))),
+            pool.submit(dead.listdir, "a"),
+            pool.submit(dead.delete, "a"),
+            pool.submit(hung.open, "a"),
+        ]
+        done, late = wait(asked, timeout=30)
+        server.shutdown()
+
+    assert not late
+    assert all(isinstance(one.exception(), BotoCoreError) for one in done)
