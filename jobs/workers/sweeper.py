@@ -8,7 +8,7 @@ import datetime
 import redis
 import structlog
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
 from jobs.batch import chunks, reading
@@ -37,10 +37,11 @@ def sweep() -> None:
     reading.give_up()
     replay.give_up()
     _give_up_runs()
-    workplace.tidy()
     _finish_jobs()
     _wake(BATCH, "batch", _takeable_batch())
     _wake(TRAINING, "training", _takeable_runs())
+    # Last: what lies in a folder that everybody may write to must not keep the rest from being done.
+    workplace.tidy()
 
 
 def say_alive(name: str, queues: list[str]) -> None:
@@ -60,7 +61,10 @@ def _give_up_runs() -> None:
         state=state.FAILED,
         finished_at=Now(),
         code=POISON,
-        detail=f"The worker ended while it worked on this run, {MOST_ATTEMPTS} times.",
+        detail=f"{MOST_ATTEMPTS} workers began this run, and each of them ended, or lost Postgres or the storage.",
+        # A holder that was only stopped, and wakes up, finds no lease.
+        token=F("token") + 1,
+        leased_until=None,
     )
 
 

@@ -1,7 +1,11 @@
 """What the sweeper brings to an end, on a real Postgres and a real Valkey."""
 
 import datetime
+import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +15,11 @@ from django.db.models.functions import Now
 from inference.models import Endpoint
 from jobs.batch import chunks, reading
 from jobs.batch import work as batch
+from jobs.errors import LeaseLost
 from jobs.leases import MOST_ATTEMPTS, claim
 from jobs.models import BatchJob, Chunk, TrainingRun, Worker
 from jobs.services import batch_job_pause
+from jobs.training import workplace
 from jobs.workers import sweeper
 from tests.jobs.orders import order, results
 from tests.project.children import until
@@ -95,12 +101,29 @@ def test_a_training_that_ends_every_worker_fails(flow: Endpoint, valkey: redis.R
     run = TrainingRun.objects.create(endpoint=flow, algorithm="line", policy="register", slot="1", created_by="ada")
     for _ in range(MOST_ATTEMPTS):
         sweeper.sweep()
-        assert claim(TrainingRun.objects.all(), state=TrainingRun.State.RUNNING) is not None
+        last = claim(TrainingRun.objects.all(), state=TrainingRun.State.RUNNING)
+        assert last is not None
         TrainingRun.objects.update(leased_until=Now() - datetime.timedelta(seconds=1))
     until(lambda: valkey.llen("training") > 0)
     sweeper.sweep()
     run.refresh_from_db()
     assert (run.state, run.code) == ("failed", "poison")
+    # Its third worker was only stopped, and wakes up.
+    with pytest.raises(LeaseLost):
+        last.update(step=TrainingRun.Step.PROMOTE)
+
+
+def test_a_strange_folder_among_temporary_files_keeps_nothing_from_being_done(
+    job: BatchJob, valkey: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    strange = tmp_path / f"{workplace.PREFIX}{'-' * 36}-1-x"
+    strange.mkdir()
+    os.utime(strange, (0, 0))
+    # That it can't be removed may be said.
+    with suppress(ValueError):
+        sweeper.sweep()
+    until(lambda: valkey.llen("batch") == 3)
 
 
 def test_a_worker_says_that_it_lives_and_is_forgotten_after_a_day(flow: Endpoint) -> None:
