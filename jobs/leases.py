@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from jobs.errors import LeaseLost
 from jobs.models import Leased
@@ -80,7 +80,8 @@ class Lease:
         Raises:
             LeaseLost: as `update`.
         """
-        self.release(attempts=F("attempts") - 1, **values)
+        # Whoever tries the work again, meanwhile, has set them to none.
+        self.release(attempts=Greatest(F("attempts") - 1, 0), **values)
 
 
 def claimable() -> Q:

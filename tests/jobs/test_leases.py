@@ -128,6 +128,14 @@ def test_work_given_back_by_no_fault_of_its_own_costs_no_attempt(chunks: list[Ch
         lease.forgo(state=Chunk.State.WAITING)
 
 
+def test_work_whose_attempts_were_forgiven_meanwhile_can_be_given_back(chunks: list[Chunk]) -> None:
+    lease = taken()
+    assert lease is not None
+    lease.row().update(attempts=0)
+    lease.forgo(state=Chunk.State.WAITING)
+    assert Chunk.objects.get(pk=lease.id).attempts == 0
+
+
 def test_a_heartbeat_keeps_the_lease(chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEW_S", 0.01)
     lease = taken()
