@@ -20,7 +20,6 @@ BATCH, TRAINING = "jobs.batch_work", "jobs.training_work"
 _SOON = {"max_retries": 0}
 
 logger = structlog.get_logger(__name__)
-_places = threading.BoundedSemaphore(MOST_WAITING)
 
 
 def wake(task: str, *, times: int = 1, **arguments: Any) -> None:
@@ -34,8 +33,9 @@ def wake(task: str, *, times: int = 1, **arguments: Any) -> None:
 
 
 def _send_soon(task: str, times: int, arguments: Mapping[str, Any]) -> None:
-    if _places.acquire(blocking=False):
-        _sender(os.getpid()).submit(_send, task, times, arguments).add_done_callback(lambda _: _places.release())
+    sender, places = _sender(os.getpid())
+    if places.acquire(blocking=False):
+        sender.submit(_send, task, times, arguments).add_done_callback(lambda _: places.release())
 
 
 def _send(task: str, times: int, arguments: Mapping[str, Any]) -> None:
@@ -47,6 +47,8 @@ def _send(task: str, times: int, arguments: Mapping[str, Any]) -> None:
 
 
 @cache
-def _sender(process: int) -> ThreadPoolExecutor:
-    """The sending thread. One a process, since threads do not come along when a worker forks."""
-    return ThreadPoolExecutor(1, thread_name_prefix="wakeups")
+def _sender(process: int) -> tuple[ThreadPoolExecutor, threading.Semaphore]:
+    """The sending thread, and the places in its queue. Of each process its own: no thread comes along when a worker
+    forks, and nobody would free the places that were taken at that moment.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="wakeups"), threading.BoundedSemaphore(MOST_WAITING)
