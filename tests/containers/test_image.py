@@ -5,200 +5,25 @@ Postgres and Valkey are real as well. Three web processes share one name, as con
 
 import asyncio
 import json
-import os
 import re
-import shutil
-import socket
-import ssl
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
-from copy import deepcopy
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from contextlib import AsyncExitStack
 
 import httpx
-import psutil
 import psycopg
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from project.embedded import EmbeddedPostgres, EmbeddedValkey
-from project.part import Account, Part, end
-from tests.containers import composition, dockerfile, nameserver
-from tests.containers.composition import ROLES, SECRETS
-from tests.containers.image import Image, Role, interpreter
+from tests.containers import dockerfile
+from tests.containers.image import Image
+from tests.containers.place import ENDPOINT, READING, WEBS, Place, answered, healthy, sign_in, survives
 from tests.project.children import until
 
 pytestmark = [pytest.mark.fault, pytest.mark.long, pytest.mark.timeout(600)]
 
-ENDPOINT = "shuttle-fault"
-READING = [50, 21, 77, 0, 28, 0, 27, 48, 22]
-WEBS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 SOCKETS = 12
-
-
-@dataclass
-class Place:
-    """All of it, running.
-
-    Attributes:
-        port: Caddy's, for https.
-        plain_port: Caddy's, for http.
-        token: a device's credential.
-    """
-
-    image: Image
-    services: dict[str, dict[str, Any]]
-    postgres: EmbeddedPostgres
-    port: int
-    plain_port: int
-    web_port: int
-    trust: ssl.SSLContext
-    webs: dict[str, Role]
-    others: dict[str, Role]
-    token: str
-
-    @property
-    def https(self) -> str:
-        return f"https://localhost:{self.port}"
-
-    def predict(self) -> httpx.Response:
-        """One prediction over REST, through Caddy."""
-        return httpx.post(
-            f"{self.https}/api/v1/endpoints/{ENDPOINT}/predict",
-            headers={"Authorization": f"Bearer {self.token}"},
-            json={"instances": [READING]},
-            verify=self.trust,
-            timeout=20,
-        )
-
-    def browser(self) -> httpx.Client:
-        """A browser that trusts Caddy's certificate."""
-        return httpx.Client(base_url=self.https, verify=self.trust, follow_redirects=True, timeout=20)
-
-    def stream(self) -> connect:
-        """A WebSocket of a device, through Caddy."""
-        return connect(
-            f"wss://localhost:{self.port}/ws/v1/endpoints/{ENDPOINT}/stream?hello=short",
-            additional_headers={"Authorization": f"Bearer {self.token}"},
-            ssl=self.trust,
-            open_timeout=20,
-        )
-
-    def sockets_of(self, address: str) -> int:
-        """How many connections the web process at this address holds."""
-        process = psutil.Process(self.webs[address].process.pid)
-        connections = process.net_connections(kind="tcp")
-        return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr[1] == self.web_port for one in connections)
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as free:
-        free.bind((address, 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="ft-"))
-    made.chmod(0o711)  # run as root, the servers and the roles run as `nobody`
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture(scope="module")
-def caddy_program() -> str:
-    program = shutil.which("caddy")
-    if program is None:
-        pytest.skip("caddy is not installed (Debian and Ubuntu: apt-get install caddy)")
-    return program
-
-
-@pytest.fixture(scope="module")
-def services() -> dict[str, dict[str, Any]]:
-    return deepcopy(composition.services())
-
-
-@pytest.fixture(scope="module")
-def image(folder: Path, caddy_program: str, services: dict[str, dict[str, Any]]) -> Image:
-    """Built. Its roles find the servers of this test in place of the composition's."""
-    account = Account.named("nobody") if os.geteuid() == 0 else None
-    python = interpreter(account)
-    if python is None:
-        pytest.skip(f"no Python from 3.11 to 3.13 that `{account.name if account else 'this user'}` may run")
-    built = Image(folder / "image", python, account)
-    built.folder.mkdir()
-    built.build()
-    return built
-
-
-@pytest.fixture(scope="module")
-def place(folder: Path, caddy_program: str, services: dict[str, dict[str, Any]], image: Image) -> Iterator[Place]:
-    with ExitStack() as stack:
-        postgres, valkey = EmbeddedPostgres(folder / "servers"), EmbeddedValkey(folder / "servers")
-        for server in (postgres, valkey):
-            server.start()
-            stack.callback(server.stop)
-        for role in ROLES:
-            for name in services[role]["environment"].keys() & {"DATABASE_URL", "WEB_DATABASE_URL"}:
-                login = services[role]["environment"][name].partition("@")[0].replace("//foretell:", "//postgres:")
-                services[role]["environment"][name] = f"{login}@{postgres.url.partition('@')[2]}"
-        image.given = {"REDIS_URL": valkey.url, "TRUSTED_PROXIES": "127.0.0.1"}
-        released = image.start("release", services["release"])
-        assert released.process.wait(120) == 0, released.log
-        created = image.run(services["web"], "python", "manage.py", "device", "create", "probe", "--endpoint", ENDPOINT)
-        assert created.returncode == 0, created.stderr
-
-        web_port = free_port()
-        webs = {one: image.start(f"web-{one}", services["web"], HOST=one, PORT=str(web_port)) for one in WEBS}
-        others = {
-            name: image.start(name, services[name], PULSE_FILE=str(image.place(f"/tmp/{name}")))
-            for name in ("worker", "beat")
-        }
-        for role in (*webs.values(), *others.values()):
-            stack.callback(role.end)
-        dns = stack.enter_context(nameserver.knowing("web", list(WEBS)))
-        ports = {"HTTP_PORT": str(free_port()), "HTTPS_PORT": str(free_port())}
-        caddy = Part(
-            name="caddy",
-            argv=(caddy_program, "run", "--config", str(dockerfile.ROOT / "Caddyfile"), "--adapter", "caddyfile"),
-            log=folder / "logs" / "caddy.log",
-            env=ports
-            | {"DOMAIN": "localhost", "WEB_PORT": str(web_port), "WEB_DNS": dns}
-            | {name: str(folder / "caddy") for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")},
-        )
-        running = caddy.spawn()
-        stack.callback(end, running, caddy)
-        authority = folder / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        until(authority.exists)
-        place = Place(
-            image=image,
-            services=services,
-            postgres=postgres,
-            port=int(ports["HTTPS_PORT"]),
-            plain_port=int(ports["HTTP_PORT"]),
-            web_port=web_port,
-            trust=ssl.create_default_context(cafile=str(authority)),
-            webs=webs,
-            others=others,
-            token=created.stdout.splitlines()[-1],
-        )
-        for address in WEBS:
-            until(lambda address=address: healthy(place, "web", HOST=address, PORT=str(web_port)), 60)
-        yield place
-
-
-def healthy(place: Place, role: str, **own: str) -> bool:
-    """What the role's health check says: the image's, or the one that docker-compose.yml has in its place."""
-    *_, stage = dockerfile.stages()
-    said = place.services[role].get("healthcheck")
-    words = said["test"][1:] if said else dockerfile.exec_form(stage, "HEALTHCHECK")
-    return place.image.run(place.services[role], *words, **own).returncode == 0
 
 
 def test_the_venv_of_the_image_can_install_nothing(image: Image):
@@ -391,29 +216,3 @@ def test_what_stops_says_so_and_nothing_was_written_into_the_image(place: Place)
         text=True,
     )
     assert written.stdout == ""
-
-
-def sign_in(place: Place, browser: httpx.Client) -> httpx.Response:
-    """Log the admin in; the page that comes then."""
-    page = browser.get("/")
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text).group(1)
-    form = {"username": "admin", "password": SECRETS["ADMIN_PASSWORD"], "csrfmiddlewaretoken": token}
-    # Django compares the origin with the address that it believes to be its own.
-    answer = browser.post(page.url, data=form, headers={"Origin": place.https, "Referer": f"{place.https}/"})
-    assert "logout" in answer.text
-    return answer
-
-
-async def answered(stream: ClientConnection) -> bool:
-    """Whether a reading on this socket is predicted and stored."""
-    await stream.send(json.dumps({"features": READING}))
-    message = json.loads(await asyncio.wait_for(stream.recv(), 20))
-    return message["type"] == "prediction" and message["stored"]
-
-
-async def survives(stream: ClientConnection) -> bool:
-    """Whether the process behind this socket still answers."""
-    try:
-        return await answered(stream)
-    except ConnectionClosed:
-        return False
