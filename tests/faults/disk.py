@@ -43,7 +43,7 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path, mib: int) -> Iterator[Disk]:
-    """Put a disk of that size over a folder, with the folder's content on it; afterwards the folder is as before.
+    """Put a disk with so much room over a folder, its content on it; afterwards the folder is as before.
 
     Nothing may have the folder open. Processes started meanwhile see the disk, those from before don't.
     """
@@ -52,7 +52,8 @@ def small_disk(folder: Path, mib: int) -> Iterator[Disk]:
     before = folder.with_name(f"{folder.name}.before")
     _copy(folder, before)
     owner = f"mode={state.st_mode & 0o7777:o},uid={state.st_uid},gid={state.st_gid}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,{owner}", "tmpfs", str(folder)], check=True)
+    size = sum(file.stat().st_blocks * 512 for file in before.rglob("*")) + mib * 1024 * 1024
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},{owner}", "tmpfs", str(folder)], check=True)
     try:
         _copy(before, folder)
         yield Disk(folder)

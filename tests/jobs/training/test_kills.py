@@ -32,7 +32,7 @@ LOCKS = {
     "publishing": "LOCK TABLE inference_version IN SHARE MODE",
     "promoting": "SELECT 1 FROM inference_endpoint FOR NO KEY UPDATE",
 }
-"""What keeps a step from its end until its worker is dead."""
+"""What keeps a run from its end until its worker is dead."""
 
 
 @contextlib.contextmanager
@@ -79,9 +79,8 @@ def test_a_killed_worker_changes_nothing_and_the_next_one_ends_the_run(
 
     run = training_run_start(endpoint=boiler, algorithm="plain", actor="ann", reason="")
     with psycopg.connect(dsn) as other, worker(dsn, settings) as process:
-        if line in LOCKS:
-            other.execute(LOCKS[line])
-        until(lambda: run.lines.filter(text__contains=line).exists() or process.poll() is not None, timeout_s=60)
+        other.execute(LOCKS.get(line, LOCKS["publishing"]))
+        until(lambda: run.lines.filter(text__contains=line).exists() or process.poll() is not None, timeout_s=100)
         assert process.poll() is None
         begun = trainers(process)
         process.send_signal(signal.SIGKILL)
@@ -96,7 +95,8 @@ def test_a_killed_worker_changes_nothing_and_the_next_one_ends_the_run(
         cursor.execute("UPDATE jobs_trainingrun SET leased_until = now() - interval '1 s'")
     assert runs.work()
     run.refresh_from_db()
-    assert (run.state, run.attempts, run.token) == ("deployed", 2, 2), list(run.lines.values_list("text", flat=True))
+    said = (run.code, run.detail, list(run.lines.values_list("text", flat=True)))
+    assert (run.state, run.attempts, run.token) == ("deployed", 2, 2), said
     assert sorted(one.tag for one in Version.objects.all()) == ["plain-1.0.0", "plain-1.0.1"]
     assert [one.version.tag for one in boiler.deployments.order_by("id")] == ["plain-1.0.0", "plain-1.0.1"]
     assert TrainingRun.objects.count() == 1
