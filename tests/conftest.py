@@ -24,6 +24,7 @@ _KEPT_TABLES = (
 )
 _home = pytest.StashKey[Path]()
 _servers = pytest.StashKey[list[EmbeddedServer]]()
+_dsn = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,12 +78,13 @@ def django_db_setup(django_test_environment: None, django_db_blocker) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def dsn(django_db_setup: None) -> str:
+def dsn(django_db_setup: None, pytestconfig: pytest.Config) -> str:
     """The address of the migrated test database, for psycopg and for what reads `settings.DATABASE_URL`."""
     from django.conf import settings
 
     server, _, query = os.environ["DATABASE_URL"].partition("?")
     settings.DATABASE_URL = f"{server.rsplit('/', 1)[0]}/{settings.DATABASES['default']['NAME']}?{query}"
+    pytestconfig.stash[_dsn] = settings.DATABASE_URL
     return settings.DATABASE_URL
 
 
@@ -100,11 +102,25 @@ def clean_tables(dsn: str, django_db_blocker) -> Iterator[None]:
     # As a replica, so that the triggers which keep the control log stand aside.
     options = "-c lock_timeout=10s -c session_replication_role=replica"
     with psycopg.connect(dsn, autocommit=True, options=options) as connection:
-        tables = connection.execute(
-            "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
-            " AND relnamespace = 'public'::regnamespace AND relname <> ALL (%s)",
-            [list(_KEPT_TABLES)],
-        ).fetchall()
-        used = [table for (table,) in tables if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()]
-        if used:
+        if used := _used_tables(connection):
             connection.execute(f"TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A file whose tests leave rows behind fails itself, instead of whichever file comes next."""
+    yield
+    if _dsn not in request.config.stash:
+        return
+    with psycopg.connect(request.config.stash[_dsn], autocommit=True) as connection:
+        used = _used_tables(connection)
+    assert used == [], "The tests of this file left rows. Use `clean_tables`."
+
+
+def _used_tables(connection: psycopg.Connection) -> list[str]:
+    tables = connection.execute(
+        "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+        " AND relnamespace = 'public'::regnamespace AND relname <> ALL (%s)",
+        [list(_KEPT_TABLES)],
+    ).fetchall()
+    return [table for (table,) in tables if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()]
