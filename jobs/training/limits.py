@@ -8,6 +8,8 @@ import signal
 import sys
 from dataclasses import dataclass
 
+from jobs.priority import give_way
+
 _PR_SET_PDEATHSIG = 1
 _NICE = 15
 _GRACE_S = 5
@@ -46,7 +48,7 @@ def bind(limits: Limits, *, parent: int) -> list[str]:
     _limit(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + _GRACE_S)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    os.nice(_NICE)
+    give_way(_NICE)
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     return missing

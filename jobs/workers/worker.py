@@ -6,13 +6,13 @@ The main process runs the sweeper's thread; the processes that work learn from i
 import mmap
 import os
 import threading
-from contextlib import suppress
 from typing import Any
 
 import structlog
 from celery.signals import celeryd_after_setup, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.db import InterfaceError, OperationalError, connection
 
+from jobs.priority import give_way
 from jobs.services import schedules_look
 from jobs.workers import sweeper, watchdog
 from jobs.workers.watchdog import Watchdog
@@ -110,7 +110,6 @@ def _end(**_: Any) -> None:
 def _step_back(**_: Any) -> None:
     # A worker without a pool sends this in its main process, which would not come back.
     if os.getpid() != _MAIN:
-        with suppress(OSError):
-            os.nice(NICENESS)
+        give_way(NICENESS)
     # One core a process: scikit-learn's own threads would take the others from live traffic.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
