@@ -10,8 +10,9 @@ ForetellError
 ├── GateFailed            a version that did not pass the gate shall go live
 ├── RunInProgress         a training of that algorithm is waiting or working already
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
+├── InputLost             what is to be read was removed from the storage by somebody else
 ├── StorageFull           no room for an upload or a piece of one
-├── StorageUnavailable    the bucket that holds uploads can't be reached
+├── StorageUnavailable    the bucket or the folder that holds uploads can't be reached
 ├── FileError
 │   ├── BadFile           it is not of its format, or rows can't be told apart
 │   ├── BadHeader         its columns are not those it must have
@@ -119,6 +120,18 @@ class LeaseLost(ForetellError):
         super().__init__(f"The {what} {id} is held by another worker now: this one was not heard of in time.")
 
 
+class InputLost(ForetellError):
+    """An input, or a piece of one, that is in the storage no more although nobody here removed it."""
+
+    code = "input_lost"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The input is gone from the storage: somebody removed it. Put it back and try again, or send these rows"
+            " in a new job."
+        )
+
+
 class StorageFull(ForetellError):
     """There is no room for an upload, or for a piece of one."""
 
@@ -129,7 +142,7 @@ class StorageFull(ForetellError):
 
 
 class StorageUnavailable(ForetellError):
-    """The bucket that holds uploads can't be reached, or refuses us. The log says why."""
+    """The bucket that holds uploads can't be reached or refuses us, or their folder is not there. The log says why."""
 
     code = "storage_unavailable"
     retryable = True

@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from jobs.errors import StorageFull, StorageUnavailable
+from jobs.errors import InputLost, StorageFull, StorageUnavailable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEW = ".new-"
+
+logger = structlog.get_logger(__name__)
 
 
 class FolderStorage(FileSystemStorage):
@@ -29,9 +32,20 @@ class FolderStorage(FileSystemStorage):
         """The same name: what was there is replaced."""
         return name
 
+    def _open(self, name: str, mode: str = "rb") -> File:
+        try:
+            opened: File = super()._open(name, mode)
+        except FileNotFoundError as error:
+            if not Path(self.location).is_dir():
+                # Not mounted, it may be: what is on it was not removed.
+                logger.warning("the folder of uploads is not there", folder=str(self.location))
+                raise StorageUnavailable from error
+            raise
+        return opened
+
     def _save(self, name: str, content: File) -> str:
         place = Path(self.path(name))
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(place.parent)
         handle, made = tempfile.mkstemp(prefix=_NEW, dir=place.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -74,8 +88,8 @@ def get(name: str) -> bytes:
     """An object's bytes.
 
     Raises:
-        FileNotFoundError: there is none of that name.
-        StorageUnavailable: the bucket can't be reached.
+        InputLost: there is none of that name.
+        StorageUnavailable: the bucket can't be reached, or the folder of all objects is not there.
     """
     with open(name) as source:
         return source.read()
@@ -86,10 +100,13 @@ def open(name: str) -> Iterator[BinaryIO]:
     """An object to be read as a stream; what is large is never whole in memory.
 
     Raises:
-        FileNotFoundError, StorageUnavailable: as `get`.
+        InputLost, StorageUnavailable: as `get`.
     """
     with _told():
-        source = uploads().open(name)
+        try:
+            source = uploads().open(name)
+        except FileNotFoundError as error:
+            raise InputLost from error
         try:
             yield cast(BinaryIO, source)
         finally:
@@ -135,7 +152,19 @@ def _told() -> Iterator[None]:
             raise StorageFull from error
         raise
     except (BotoCoreError, ClientError) as error:
+        # By its code or its class: its text may hold what a log must not.
+        code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+        logger.warning("the bucket of uploads can't be used", reason=code or type(error).__name__)
         raise StorageUnavailable from error
+
+
+def _make(folder: Path) -> None:
+    """Make a folder for this user alone, and those above it that are not there; each is durable before it is used."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync(folder.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -16,14 +16,14 @@ from inference.http.replies import StreamedReply
 from inference.http.requests import Request
 from inference.http.uploads import in_thread
 from inference.http.views import ExpressView
-from jobs import files, storage
+from jobs import files
 from jobs.api import queries, schema
 from jobs.api.access import job_of
 from jobs.api.database import ask
 from jobs.api.intake import MEDIA_TYPES
 from jobs.api.shown import result_shown
 from jobs.batch import downloads
-from jobs.batch.downloads import LONGEST_REST_S, SLICE, chunk_results
+from jobs.batch.downloads import LONGEST_REST_S, SLICE, chunk_cells, chunk_results
 from jobs.errors import JobState, ReportPending
 from jobs.files import Header, Writer
 from jobs.models import BatchJob, Chunk, Result
@@ -146,8 +146,7 @@ async def _pieces(request: Request, whole: _Whole, format: str) -> AsyncGenerato
     yield await in_thread(writer.head)
     for chunk in whole.chunks:
         results = await ask(request, chunk_results, chunk=chunk)
-        data = await in_thread(storage.get, chunk.file)
-        cells = await in_thread(files.cells, data, whole.job.format, whole.header)
+        cells = await in_thread(chunk_cells, chunk, whole.job.format, whole.header, results)
         for at in range(0, chunk.rows, SLICE):
             some, began_s = slice(at, at + SLICE), time.monotonic()
             yield await in_thread(writer.rows, chunk.first_row + at, cells[some], results[some])

@@ -8,13 +8,16 @@ from django.db.models.functions import Now
 from inference.engine.errors import ModelUnavailable
 from inference.engine.loader import LoadedModel
 from jobs import files, storage
-from jobs.batch.answers import COPY, Outcome, answers, outcome
+from jobs.batch.answers import COPY, Answer, Outcome, answers, outcome
 from jobs.batch.shelf import loaded
-from jobs.errors import LeaseLost
-from jobs.leases import MOST_ATTEMPTS, POISON, Lease, claim, claimable, held
+from jobs.errors import InputLost, LeaseLost
+from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk, Result
 
-_POISONED = "The worker ended while it worked on this row or one near it, {} times. Try these rows by themselves."
+_POISONED = (
+    "The work on this row and those near it failed or ended its worker, {} times: the workers' logs say how. Try these"
+    " rows by themselves."
+)
 _OPEN = (Chunk.State.WAITING, Chunk.State.RUNNING)
 _POISON_RESULTS = """
 INSERT INTO jobs_result (job_id, row, error, detail) SELECT %s, row, %s, %s FROM generate_series(%s::int, %s) AS row
@@ -53,9 +56,7 @@ def work(lease: Lease) -> None:
         except ModelUnavailable as error:
             _fail(lease, chunk.job, error)
             return
-        rows = _rows(chunk, model)
-        answered = answers(model, rows, check=heartbeat.check)
-        made = outcome(chunk.job_id, chunk.first_row, answered)
+        made = outcome(chunk.job_id, chunk.first_row, _answers(chunk, model, heartbeat))
         heartbeat.check()
         _store(lease, chunk, made)
     job_finish(chunk.job_id)
@@ -110,6 +111,16 @@ def _poison_one(given_up: QuerySet[Chunk]) -> bool:
     logger.warning("a chunk was given up", job=str(chunk.job_id), first_row=chunk.first_row, rows=chunk.rows)
     job_finish(chunk.job_id)
     return True
+
+
+def _answers(chunk: Chunk, model: LoadedModel, heartbeat: Heartbeat) -> list[Answer]:
+    """What each row of a chunk came to; where its piece is gone, that no row can be read."""
+    try:
+        rows = _rows(chunk, model)
+    except InputLost as error:
+        logger.error("a piece of an input is gone", job=str(chunk.job_id), file=chunk.file)
+        return [files.Refusal(error.code, str(error))] * chunk.rows
+    return answers(model, rows, check=heartbeat.check)
 
 
 def _rows(chunk: Chunk, model: LoadedModel) -> list[files.Row | files.Refusal]:

@@ -1,15 +1,16 @@
 """A job's results beside their input, as a file: made chunk by chunk, in the input's order, never whole in memory."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 
 from inference.engine.signature import Signature
 from jobs import files, storage
-from jobs.errors import JobState
+from jobs.errors import InputLost, JobState
 from jobs.models import BatchJob, Chunk
 
 SLICE = 500
@@ -46,11 +47,23 @@ def _pieces(job: BatchJob, format: str) -> Iterator[bytes]:
     writer = files.Writer(format, header, signature.output, signature, job.format)
     yield writer.head()
     for chunk in list(job.chunks.order_by("number")):
-        cells = files.cells(storage.get(chunk.file), job.format, header)
         results = chunk_results(chunk=chunk)
+        cells = chunk_cells(chunk, job.format, header, results)
         for start in range(0, chunk.rows, SLICE):
             yield writer.rows(chunk.first_row + start, cells[start : start + SLICE], results[start : start + SLICE])
     yield writer.end()
+
+
+def chunk_cells(chunk: Chunk, format: str, header: files.Header, results: Sequence[files.Result]) -> list[list[Any]]:
+    """What each row of a chunk held, by column: nothing where its results say that its piece is gone.
+
+    Raises:
+        InputLost: it went after the rows were answered. Their results are there; beside them there is nothing.
+        StorageUnavailable: the bucket can't be reached.
+    """
+    if all(error == InputLost.code for _, error, _ in results):
+        return [[None] * len(header.columns) for _ in results]
+    return files.cells(storage.get(chunk.file), format, header)
 
 
 def chunk_results(*, chunk: Chunk) -> list[files.Result]:

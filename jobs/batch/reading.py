@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Now
 from inference.engine.errors import ForetellError
 from inference.engine.signature import Signature
 from jobs import files, storage
-from jobs.errors import FileError, LeaseLost, NoRows, StorageFull, StorageUnavailable
+from jobs.errors import LeaseLost, NoRows, StorageFull, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk
 from jobs.replay import query
@@ -63,11 +63,6 @@ def read(lease: Lease) -> None:
                 _freeze(lease, job, heartbeat)
             chunks = list(_pieces(job, place, heartbeat))
             _finish(lease, job, chunks)
-        except FileError as error:
-            storage.drop(place)
-            lease.release(state=State.FAILED, finished_at=Now(), **_reason(error))
-            logger.info("a batch job can't be read", job=str(job.pk), code=error.code)
-            return
         except StorageFull as error:
             storage.drop(place)
             lease.release(state=State.PAUSED, attempts=0, **_reason(error))
@@ -76,6 +71,13 @@ def read(lease: Lease) -> None:
         except LeaseLost:
             storage.drop(place)
             raise
+        except ForetellError as error:
+            if error.retryable:
+                raise
+            storage.drop(place)
+            lease.release(state=State.FAILED, finished_at=Now(), **_reason(error))
+            logger.info("a batch job can't be read", job=str(job.pk), code=error.code)
+            return
     logger.info("a batch job was read", job=str(job.pk), rows=sum(chunk.rows for chunk in chunks), chunks=len(chunks))
     _tidy(job, lease.token)
 
@@ -100,7 +102,7 @@ def give_up() -> int:
         state=State.FAILED,
         finished_at=Now(),
         code=POISON,
-        detail=f"The worker ended while it read this input, {MOST_ATTEMPTS} times.",
+        detail=f"Reading this input failed or ended its worker, {MOST_ATTEMPTS} times: the workers' logs say how.",
         token=F("token") + 1,
         leased_until=None,
     )
@@ -110,8 +112,7 @@ def _freeze(lease: Lease, job: BatchJob, heartbeat: Heartbeat) -> None:
     """Write a query's predictions down as the job's input: it is read from there, also if it is read again."""
     signature = Signature.from_dict(job.version.manifest["signature"])
     selection = Selection.from_dict(job.selection)
-    # By the token: one who was thought dead must not write over what his successor reads.
-    name = f"{folder(job)}/input-{lease.token}"
+    name = _frozen(job, lease.token)
     with tempfile.NamedTemporaryFile() as file, _room_needed():
         made = query.freeze(
             endpoint=job.endpoint, selection=selection, signature=signature, into=file, check=heartbeat.check
@@ -121,14 +122,22 @@ def _freeze(lease: Lease, job: BatchJob, heartbeat: Heartbeat) -> None:
     job.carried = list(query.carried(signature))
     job.columns = [*signature.names, *job.carried]
     known = ("file", "file_bytes", "file_sha256", "carried", "columns")
-    lease.update(**{field: getattr(job, field) for field in known})
+    try:
+        lease.update(**{field: getattr(job, field) for field in known})
+    except LeaseLost:
+        storage.drop(name)
+        raise
+
+
+def _frozen(job: BatchJob, token: int) -> str:
+    """Where a query's input is: by the token, since one thought dead must not write over what his successor reads."""
+    return f"{folder(job)}/input-{token}"
 
 
 def _pieces(job: BatchJob, place: str, heartbeat: Heartbeat) -> Iterator[Chunk]:
     """Put the input's pieces into the storage, and say the chunk of each."""
-    signature = Signature.from_dict(job.version.manifest["signature"])
     header = files.Header(columns=tuple(job.columns))
-    most_rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(signature.inputs)))
+    most_rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(header.columns)))
     with storage.open(job.file) as source:
         pieces = files.split(source, job.format, header, most_rows=most_rows, most_bytes=CHUNK_BYTES)
         for number, piece in enumerate(pieces):
@@ -157,6 +166,7 @@ def _tidy(job: BatchJob, token: int) -> None:
         storage.drop(job.file)
         for earlier in range(1, token):
             storage.drop(f"{folder(job)}/{earlier}")
+            storage.drop(_frozen(job, earlier))
 
 
 def _reason(error: ForetellError) -> dict[str, Any]:

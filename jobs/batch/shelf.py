@@ -30,6 +30,7 @@ def loaded(version: Version) -> LoadedModel:
             model = loader.load(store().path(version.digest), digest=version.digest)
         except ArtifactError as error:
             if error.retryable:
+                logger.warning("the bucket of versions can't be used", version=version.tag, reason=str(error))
                 raise StorageUnavailable from error
             logger.warning("a version can't be loaded", version=version.tag, code=error.code, reason=str(error))
             raise ModelUnavailable(version.tag, f"{error.code}: {error}") from error

@@ -3,6 +3,7 @@
 import errno
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -76,7 +77,9 @@ def _try(lease: Lease, work: Work, give_back: GiveBack, stopping: Stopping) -> N
             _give_back_soon(lease, give_back, stopping)
             raise
         logger.exception("a piece of batch work failed", what=str(lease.id), attempt=lease.attempt)
-        give_back(lease, True)
+        # By now it may be another's, or cancelled.
+        with suppress(LeaseLost):
+            give_back(lease, True)
 
 
 def _is_away(error: Exception) -> bool:

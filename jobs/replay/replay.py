@@ -18,8 +18,8 @@ from inference import ids
 from inference.engine.signature import Signature
 from inference.models import Feedback
 from jobs import files, storage
-from jobs.errors import LeaseLost
-from jobs.leases import MOST_ATTEMPTS, POISON, Lease, claim, claimable, held
+from jobs.errors import InputLost, LeaseLost
+from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk
 from jobs.replay.comparison import Comparison, Pairs
 from jobs.replay.query import FACTS, Selection, answer_columns
@@ -57,7 +57,7 @@ class Then:
 def unreported() -> QuerySet[BatchJob]:
     """Query jobs that are done and have no report yet, the oldest first; some may be held by a worker."""
     done = BatchJob.objects.filter(state=BatchJob.State.DONE, kind=BatchJob.Kind.QUERY)
-    return done.filter(report__isnull=True, expired_at=None, attempts__lt=_TRIES).order_by("pk")
+    return done.filter(report__isnull=True, expired_at=None, attempts__lt=_TRIES, code="").order_by("pk")
 
 
 def claim_unreported() -> Lease | None:
@@ -66,29 +66,39 @@ def claim_unreported() -> Lease | None:
 
 
 def report(lease: Lease) -> None:
-    """Make a job's report and keep it with the job.
+    """Make a job's report and keep it with the job, or why there is none.
 
     Raises:
         LeaseLost: somebody else makes it now.
     """
     job = BatchJob.objects.select_related("version").get(pk=lease.id)
     with held(lease) as heartbeat:
-        chunks = list(job.chunks.order_by("number"))
-        replay = _Replay(job)
-        stride = replay.stride()
-        sample = _Sample()
-        for chunk in chunks:
-            heartbeat.check()
-            sample.add(replay.then(chunk, stride))
-        comparison = Comparison(replay.signature, sample.inputs, tolerance=replay.tolerance())
-        for chunk in chunks:
-            heartbeat.check()
-            replay.compare(chunk, comparison)
-        made: Report = comparison.report(version=job.version.tag)
+        try:
+            made = _made(job, heartbeat)
+        except InputLost as error:
+            lease.release(code=error.code, detail=f"There is no report. {error}")
+            logger.warning("a replay can't be reported", job=str(job.pk), code=error.code)
+            return
         # Rows that are being tried again make another report.
         if not lease.row().filter(state=BatchJob.State.DONE).update(report=made.to_dict(), leased_until=None):
             raise LeaseLost("report of job", job.pk)
     logger.info("a replay was reported", job=str(job.pk), rows=made.rows, agree=made.agreement.rate)
+
+
+def _made(job: BatchJob, heartbeat: Heartbeat) -> Report:
+    """The report of a job, whose lease is looked at before each chunk."""
+    chunks = list(job.chunks.order_by("number"))
+    replay = _Replay(job)
+    stride = replay.stride()
+    sample = _Sample()
+    for chunk in chunks:
+        heartbeat.check()
+        sample.add(replay.then(chunk, stride))
+    comparison = Comparison(replay.signature, sample.inputs, tolerance=replay.tolerance())
+    for chunk in chunks:
+        heartbeat.check()
+        replay.compare(chunk, comparison)
+    return comparison.report(version=job.version.tag)
 
 
 def give_back(lease: Lease, counted: bool) -> None:

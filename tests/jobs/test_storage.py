@@ -13,7 +13,7 @@ from django.conf import settings as known
 from django.core.exceptions import SuspiciousOperation
 
 from jobs import files, storage
-from jobs.errors import StorageFull, StorageUnavailable
+from jobs.errors import InputLost, StorageFull, StorageUnavailable
 from tests.bucket import CREDENTIAL, Bucket, S3Server
 from tests.jobs.files import tables
 
@@ -45,10 +45,10 @@ def test_what_was_put_is_got_and_read_as_a_stream(root: Path, tmp_path: Path) ->
 
 
 def test_nobody_else_can_read_it(root: Path) -> None:
-    storage.put("jobs/1", b"x")
+    storage.put("jobs/1/2/0", b"x")
 
-    assert (root / "jobs").stat().st_mode & 0o077 == 0
-    assert (root / "jobs/1").stat().st_mode & 0o077 == 0
+    for place in (root, root / "jobs", root / "jobs/1", root / "jobs/1/2", root / "jobs/1/2/0"):
+        assert place.stat().st_mode & 0o077 == 0
 
 
 def test_an_object_is_replaced(root: Path) -> None:
@@ -60,7 +60,13 @@ def test_an_object_is_replaced(root: Path) -> None:
 
 
 def test_what_is_not_there_is_said_so(root: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    storage.put("jobs/2", b"x")
+    with pytest.raises(InputLost):
+        storage.get("jobs/1")
+
+
+def test_without_its_folder_the_storage_is_away_and_nothing_is_lost(root: Path) -> None:
+    with pytest.raises(StorageUnavailable):
         storage.get("jobs/1")
 
 
@@ -152,7 +158,7 @@ def test_a_bucket_holds_objects_as_a_folder_does(bucket: Bucket, tmp_path: Path)
         assert [source.read(2), source.read(2)] == [b"ab", b"ca"]
         assert source.seekable()
     assert bucket.names == ["here/uploads/incoming/a.csv", "here/uploads/jobs/1/2/0"]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputLost):
         storage.get("jobs/2")
     with pytest.raises(SuspiciousOperation):
         storage.get("../artifacts/x")
@@ -183,6 +189,15 @@ def test_a_file_in_a_bucket_is_read_in_pieces(bucket: Bucket, tmp_path: Path, fo
     assert files.rows(pieces[2].data, format, header, tables.SMALL) == [tables.ROW] * 5
 
 
+def test_without_its_bucket_the_storage_is_away_and_nothing_is_lost(bucket: Bucket) -> None:
+    storage.put("jobs/1", b"x")
+    bucket.objects.objects.all().delete()
+    bucket.objects.delete()
+
+    with pytest.raises(StorageUnavailable):
+        storage.get("jobs/1")
+
+
 def test_a_bucket_that_is_away_is_said_so_without_its_credential(
     bucket: Bucket, settings: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -194,4 +209,5 @@ def test_a_bucket_that_is_away_is_said_so_without_its_credential(
         with pytest.raises(StorageUnavailable) as refused:
             ask("jobs/1")
         assert "secret" not in str(refused.value)
+    assert "EndpointConnectionError" in caplog.text
     assert not any(secret in caplog.text for secret in CREDENTIAL.values())

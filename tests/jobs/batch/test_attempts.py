@@ -12,7 +12,7 @@ from jobs.batch import chunks
 from jobs.batch import work as batch
 from jobs.errors import LeaseLost, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS
-from jobs.models import BatchJob
+from jobs.models import BatchJob, Result
 from jobs.selectors import batch_progress
 from jobs.workers import sweeper
 from tests.jobs.batch.scene import begun, expire, meddle, read, said
@@ -96,13 +96,27 @@ def test_a_chunk_is_not_given_up_while_its_third_worker_is_at_it(flow: Endpoint)
 
 def test_work_that_fails_by_itself_is_tried_three_times(flow: Endpoint) -> None:
     job = read(flow, 10)
-    storage.drop(job.chunks.first().file)
+    storage.put(job.chunks.first().file, b"1,1\n")
     batch.work()
     sweeper.sweep()
     job.refresh_from_db()
     assert job.state == State.DONE
     assert [error for _, _, error in results(job)] == ["poison"] * 4 + [None] * 6
     assert list(job.chunks.values_list("attempts", flat=True)) == [MOST_ATTEMPTS, 1, 1]
+    assert "failed or ended its worker, 3 times" in Result.objects.filter(job=job.pk).first().detail
+
+
+def test_work_that_fails_once_it_is_anothers_is_left_to_them(flow: Endpoint) -> None:
+    job = read(flow, 4)
+
+    def fail_too_late() -> None:
+        expire()
+        begun()
+        raise MemoryError
+
+    meddle(job, fail_too_late)
+    assert batch.work() is False
+    assert list(job.chunks.values_list("state", "attempts", "token")) == [("running", 2, 2)]
 
 
 def test_a_lost_connection_costs_the_chunk_no_attempt(flow: Endpoint, dsn: str) -> None:

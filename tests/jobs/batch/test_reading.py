@@ -1,10 +1,13 @@
 """Reading an input: cut into pieces once, or refused with the place."""
 
+import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.storage import storages
 
+from inference.errors import UnknownVersion
 from inference.models import Endpoint
 from jobs import storage
 from jobs.batch import reading
@@ -12,13 +15,23 @@ from jobs.batch import work as batch
 from jobs.errors import LeaseLost, StorageFull
 from jobs.leases import MOST_ATTEMPTS
 from jobs.models import BatchJob
-from jobs.services import batch_job_resume
+from jobs.replay.query import Selection
+from jobs.services import batch_job_resume, batch_query_create
 from jobs.workers import sweeper
+from tests.jobs.answered import store
 from tests.jobs.batch.scene import expire, line, objects, read, said
 from tests.jobs.orders import order, results
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 State = BatchJob.State
+
+
+def asked(flow: Endpoint, **said: Any) -> BatchJob:
+    """A job that asks for what was stored lately."""
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    selection = Selection(since=now - day, until=now + day, **said)
+    return batch_query_create(endpoint=flow, version=None, selection=selection, actor="ada")
 
 
 def test_a_file_that_stops_being_one_fails_the_job_with_its_line(flow: Endpoint) -> None:
@@ -44,6 +57,7 @@ def test_a_reading_that_died_is_done_again_and_leaves_nothing_behind(flow: Endpo
     first = reading.claim_unread()
     assert first is not None
     storage.put(f"{reading.folder(job)}/{first.token}/0", b"what the first reader left")
+    storage.put(f"{reading.folder(job)}/input-{first.token}", b"and what it froze")
     expire()
     batch.work()
     job.refresh_from_db()
@@ -72,6 +86,40 @@ def test_a_reader_that_comes_late_makes_no_chunks(flow: Endpoint, monkeypatch: p
     job.refresh_from_db()
     assert (job.state, results(job)) == (State.DONE, said(10))
     assert objects(job) == ["2/0", "2/1", "2/2"]
+
+
+def test_a_query_frozen_too_late_leaves_nothing_behind(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(flow, [[number, 1] for number in range(10)])
+    job = asked(flow)
+    late = reading.claim_unread()
+    assert late is not None
+    put, names = storage.put, []
+
+    def overtaken(name: str, data: bytes | Path) -> str:
+        names.append(name)
+        if len(names) == 1:
+            expire()
+            batch.work()
+        return put(name, data)
+
+    monkeypatch.setattr(storage, "put", overtaken)
+    with pytest.raises(LeaseLost):
+        reading.read(late)
+    job.refresh_from_db()
+    assert (job.state, len(results(job))) == (State.DONE, 10)
+    assert objects(job) == ["2/0", "2/1", "2/2"]
+
+
+def test_a_query_for_a_version_that_is_gone_fails_with_that(flow: Endpoint) -> None:
+    store(flow, [[1, 1]])
+    job = asked(flow, version="line-1.0.0")
+    BatchJob.objects.filter(pk=job.pk).update(selection=job.selection | {"version": "line-9.9.9"})
+
+    batch.work()
+
+    job.refresh_from_db()
+    assert (job.state, job.code, job.attempts) == (State.FAILED, UnknownVersion.code, 1)
+    assert "line-9.9.9" in job.detail
 
 
 def test_a_reading_that_ends_every_worker_fails_the_job(flow: Endpoint) -> None:
