@@ -46,14 +46,15 @@ async def test_a_full_disk_under_postgres_loses_nothing_that_was_acknowledged(
 ) -> None:
     stack, disk = cramped
     web = stack.web
-    stack.crew.worker()
+    worker = stack.crew.worker()
     stack.crew.wait_ready()
     async with Crowd(stack, history, "f19", sockets=20, callers=2) as crowd:
         batch = await asyncio.to_thread(Batch(stack, Sheet(200_000)).start)
         await batch.reaches(1)
         disk.fill()
         await stack.becomes(lambda: stack.get("/readyz").status == 503, "/readyz says 503")
-        await asyncio.sleep(5)
+        await stack.becomes(lambda: history.of("fail"), "a reading was refused")
+        await stack.becomes(lambda: "waits for Postgres" in worker.log(), "the worker met the full disk")
         disk.clear()
         if stack.postgres.process is None or stack.postgres.process.poll() is not None:
             stack.postgres.start()
