@@ -156,6 +156,41 @@ def test_a_list_follows_what_others_start(dora, readings):
     other.close()
 
 
+def test_a_list_does_not_ask_again_and_again_for_what_stands_on_another_page(dora, stack):
+    page, made = dora.page, []
+    copy = (
+        "INSERT INTO jobs_batchjob SELECT (jsonb_populate_record(job, jsonb_build_object('id', gen_random_uuid(),"
+        " 'slot', gen_random_uuid(), 'state', 'cancelled') || %s::jsonb)).* FROM jobs_batchjob AS job"
+        " ORDER BY id DESC LIMIT 1 RETURNING id"
+    )
+    oldest = '{"state": "paused", "id": "00000000-0000-7000-8000-000000000001"}'
+    try:
+        made = [stack.sql(copy, [extra])[0][0] for extra in (oldest, *["{}"] * 30)]
+        fetched: list[str] = []
+        page.on("request", lambda request: fetched.append(request.url) if request.url.endswith("/jobs/") else None)
+        with page.expect_websocket() as socket:
+            dora.open("/jobs/")
+        for _ in range(5):
+            socket.value.wait_for_event("framereceived")
+        # When it was opened, and for a job that might have been new: again if a picture came before the first answer.
+        assert len(fetched) <= 3
+    finally:
+        stack.sql("DELETE FROM jobs_batchjob WHERE id = ANY(%s) RETURNING id", [made])
+
+
+def test_the_bar_of_a_job_that_failed_at_once_stands_still(dora, stack):
+    page = dora.page
+    ((job,),) = stack.sql(
+        "UPDATE jobs_batchjob SET state = 'failed', rows = NULL WHERE id ="
+        " (SELECT id FROM jobs_batchjob WHERE state IN ('paused', 'cancelled') LIMIT 1) RETURNING id"
+    )
+    with page.expect_websocket() as socket:
+        dora.open(f"/jobs/{job}/")
+    for _ in range(2):
+        socket.value.wait_for_event("framereceived")
+    expect(page.locator("#jobs-renewed progress")).to_have_attribute("value", "0")
+
+
 def test_stored_predictions_are_asked_again_and_compared(dora, stack):
     reading = {"features": dict(zip(NAMES, READING, strict=True))}
     for _ in range(40):
@@ -164,11 +199,14 @@ def test_stored_predictions_are_asked_again_and_compared(dora, stack):
     page = dora.page
     opened(page, "What would another version have said?")
     page.get_by_label("Asked now").select_option("shuttle-fault/logistic_regression-1.0.0")
+    page.get_by_label("Answered then by").fill(stack.champion())
+    page.get_by_label("At most").fill("30")
     page.get_by_label("Until (UTC)").fill("2100-01-01T00:00")
     page.get_by_role("button", name="Ask again").click()
     stack.crew.worker()
     page.get_by_role("link", name="Compare with then").click(timeout=WORK_MS)
     expect(page.get_by_role("heading", name=re.compile("% agree"))).to_be_visible()
+    expect(page.locator("dl div", has=page.get_by_text("Compared", exact=True))).to_contain_text("30")
     expect(page.get_by_role("img", name=re.compile("How far the scores lie apart"))).to_be_visible()
     assert page.evaluate("Chart.getChart(document.querySelector('canvas')) !== undefined")
     assert violations(page) == []

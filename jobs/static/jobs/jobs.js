@@ -4,6 +4,7 @@
 (() => {
     const page = document.getElementById("jobs");
     const SETTLE_MS = 300;
+    const OVER = new Set(["done", "failed", "cancelled"]);
 
     /* ---- What happens ------------------------------------------------------------------------------------------ */
 
@@ -21,10 +22,16 @@
     }
 
     /* Of a list: bars move; the rows themselves are fetched anew when a job begins or becomes something else. */
+    let listed = [];
+    const elsewhere = new Set(); // what a list that was fetched anew does not show: it stands on another page
+
+    const rowOf = (id) => document.querySelector(`[data-row="${id}"]`);
+
     function takeList(picture) {
-        for (const one of picture.jobs ?? picture.runs) {
-            const row = document.querySelector(`[data-row="${one.id}"]`);
-            if (row === null || row.dataset.mark !== one.mark) renew();
+        listed = picture.jobs ?? picture.runs;
+        for (const one of listed) {
+            const row = rowOf(one.id);
+            if (row === null ? !elsewhere.has(one.id) : row.dataset.mark !== one.mark) renew();
             if (row !== null && one.progress) drawProgress(row, one);
         }
     }
@@ -44,7 +51,7 @@
             if (one.progress.rows) {
                 bar.max = one.progress.rows;
                 bar.value = one.progress.done;
-            } else bar.removeAttribute("value");
+            } else if (!OVER.has(one.state)) bar.removeAttribute("value");
         }
         if (said && said.textContent !== one.said) said.textContent = one.said;
         if (errors) errors.textContent = one.failed;
@@ -66,9 +73,12 @@
         while (wanted) {
             wanted = false;
             await new Promise((done) => setTimeout(done, SETTLE_MS));
+            const known = listed.map((one) => one.id);
             try {
                 const answer = await fetch(location.href, { cache: "no-store" });
-                if (answer.ok && !answer.redirected) swap(await answer.text());
+                if (answer.ok && !answer.redirected && swap(await answer.text())) {
+                    for (const id of known) if (rowOf(id) === null) elsewhere.add(id);
+                }
             } catch {
                 // The connection is lost; the next picture that comes asks again.
             }
@@ -79,7 +89,7 @@
     function swap(text) {
         const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("jobs-renewed");
         const old = document.getElementById("jobs-renewed");
-        if (fresh === null || document.querySelector("dialog[open]")) return;
+        if (fresh === null || document.querySelector("dialog[open]")) return false;
         const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
         const opened = new Set([...old.querySelectorAll("details[open]")].map((one) => one.id));
         old.replaceWith(fresh);
@@ -87,6 +97,7 @@
         if (focused) document.getElementById(focused)?.focus();
         localise(fresh);
         document.dispatchEvent(new Event("jobs:renewed"));
+        return true;
     }
 
     /* ---- The log ----------------------------------------------------------------------------------------------- */
