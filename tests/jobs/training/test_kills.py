@@ -139,7 +139,7 @@ def test_a_worker_that_is_to_end_gives_the_run_back(boiler: Any) -> None:
 
     def stopping() -> bool:
         asked.append(1)
-        return len(asked) > 2
+        return len(asked) > 1
 
     runs.work(stopping=stopping)
     run.refresh_from_db()
