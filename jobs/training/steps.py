@@ -25,7 +25,7 @@ from inference.management.command import store as serving_store
 from inference.models import Version
 from inference.services import version_publish
 from jobs import storage
-from jobs.errors import DataInvalid, TrainingFailed
+from jobs.errors import DataInvalid, InputLost, TrainingFailed
 from jobs.leases import Lease
 from jobs.models import TrainingRun
 from jobs.training import algorithms, frozen, gate, selection, trainer
@@ -214,7 +214,7 @@ def candidate_files(run: TrainingRun) -> Mapping[str, bytes]:
     made = run.data["candidate"]
     try:
         files = {name: storage.get(f"{made['folder']}/{name}") for name in made["files"]}
-    except FileNotFoundError as error:
+    except InputLost as error:
         raise DataInvalid(
             made["folder"], "what was fitted is not in the storage any more. Start another run."
         ) from error
@@ -246,7 +246,7 @@ def _fetch(run: TrainingRun, into: Path) -> None:
     try:
         with storage.open(run.data["file"]) as source, into.open("wb") as file:
             shutil.copyfileobj(source, file)
-    except FileNotFoundError as error:
+    except InputLost as error:
         raise DataInvalid(
             run.data["file"], "the frozen data is not kept any more. Start a run that selects its own."
         ) from error

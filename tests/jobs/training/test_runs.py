@@ -215,6 +215,25 @@ def test_a_champion_that_may_know_rows_held_out_is_named(boiler: Any, artifacts:
     assert any("may know rows held out" in line for line in log(run))
 
 
+@pytest.mark.parametrize(
+    ("step", "folder", "said"),
+    [
+        ("select", "training/data", "the frozen data is not kept any more. Start a run that selects its own."),
+        ("fit", "training/runs", "what was fitted is not in the storage any more. Start another run."),
+    ],
+)
+def test_files_of_a_run_that_are_gone_are_named(
+    boiler: Any, monkeypatch: pytest.MonkeyPatch, step: str, folder: str, said: str
+) -> None:
+    from jobs import storage
+
+    _behind(monkeypatch, step, lambda: storage.drop(folder))
+    run = tried(boiler)
+
+    assert (run.state, run.code) == ("failed", "data_invalid"), log(run)
+    assert run.detail.endswith(said)
+
+
 def test_a_row_that_postgres_refuses_fails_the_run_at_once(boiler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.training import runs
 
