@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CELERY = (sys.executable, "-m", "celery", "-A", "project")
 WORKER = ("worker", "--concurrency=1", "--without-mingle", "--without-gossip", "--loglevel=INFO")
 GRACE_S = 20
+POLL_S = 0.05
 
 
 class Hand:
@@ -159,7 +160,8 @@ class Crew:
             while hand.log().count(f"{hand.name}@stack ready") < hand.starts:
                 assert not hand.ended, f"{hand.name} ended before it was ready:\n{hand.log()[-3000:]}"
                 assert time.monotonic() < until, f"{hand.name} is not ready:\n{hand.log()[-3000:]}"
-                time.sleep(0.05)
+                # Only its log says so, and that has to be asked again and again.
+                time.sleep(POLL_S)
 
     def tend(self) -> int:
         """Start again what ended by itself, as a supervisor does; how many that were."""

@@ -14,6 +14,7 @@ from tests.bench.readings import frames
 from tests.bench.streams import PATH
 from tests.faults.batches import Batch
 from tests.faults.checker import Checker
+from tests.faults.crew import Hand
 from tests.faults.crowd import Crowd
 from tests.faults.history import History
 from tests.faults.sheets import Sheet
@@ -26,6 +27,8 @@ HUNG_S = 30
 STARTED_S = 30
 MOST_S = 2
 MACHINE_MS = 20
+LOST, FOUND = "Connection to broker lost", "Connected to redis"
+"""What Celery writes when it loses Redis, and each time it has a connection again."""
 
 
 def _flush(stack: Stack) -> None:
@@ -131,11 +134,11 @@ async def _asked(stack: Stack, seconds: float) -> list[float]:
 async def test_a_job_begins_soon_after_redis_was_restarted_three_times(stack: Stack) -> None:
     worker = stack.crew.worker()
     stack.crew.wait_ready()
-    for _ in range(3):
+    for restarts in range(1, 4):
         stack.valkey.kill()
-        await asyncio.sleep(1)
+        await _writes(stack, worker, LOST, restarts)
         stack.valkey.start()
-        await asyncio.sleep(4)
+        await _writes(stack, worker, FOUND, restarts + 1)
         stack.crew.tend()
 
     batch = Batch(stack, Sheet(20_000)).start()
@@ -147,6 +150,11 @@ async def test_a_job_begins_soon_after_redis_was_restarted_three_times(stack: St
     await batch.finishes(RESUMED_S, stack.crew.tend)
 
     assert batch.problems() == []
+
+
+async def _writes(stack: Stack, hand: Hand, words: str, times: int) -> None:
+    """Return when a worker has written these words so often, or has ended."""
+    await stack.becomes(lambda: hand.ended or hand.log().count(words) >= times, f"{hand.name}: {words}, {times} times")
 
 
 @pytest.mark.long
