@@ -16,11 +16,11 @@ from jobs.errors import LeaseLost, StorageFull
 from jobs.leases import MOST_ATTEMPTS
 from jobs.models import BatchJob
 from jobs.replay.query import Selection
-from jobs.services import batch_job_resume, batch_query_create
+from jobs.services import batch_job_create, batch_job_resume, batch_query_create
 from jobs.workers import sweeper
 from tests.jobs.answered import store
 from tests.jobs.batch.scene import expire, line, objects, read, said
-from tests.jobs.orders import order, results
+from tests.jobs.orders import order, results, upload
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 State = BatchJob.State
@@ -159,3 +159,11 @@ def test_a_wide_signature_makes_small_chunks(flow: Endpoint, monkeypatch: pytest
     monkeypatch.setattr(reading, "CHUNK_CELLS", 6)
     job = read(flow, 7)
     assert list(job.chunks.values_list("rows", flat=True)) == [3, 3, 1]
+
+
+def test_carried_columns_make_small_chunks_too(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK_CELLS", 6)
+    wide = upload([f"{number},x,1" for number in range(5)], columns=("a", "id", "b"))
+    job = batch_job_create(endpoint=flow, version=None, upload=wide, actor="ada")
+    batch.work()
+    assert list(job.chunks.values_list("rows", flat=True)) == [2, 2, 1]
