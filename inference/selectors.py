@@ -176,6 +176,12 @@ def prediction_get(*, id: str) -> Prediction:
     return found
 
 
+def predictions_live(*, within_s: float) -> bool:
+    """Whether a prediction of the last so many seconds is stored. Clocks that differ by more make it a guess."""
+    since = timezone.now() - datetime.timedelta(seconds=within_s)
+    return Prediction.objects.filter(pk__gte=ids.floor(since)).exists()
+
+
 def feedback_of(*, prediction: Prediction) -> list[Feedback]:
     """What was said of a prediction: source by source, each source's revisions in their order; the last one counts."""
     return list(Feedback.objects.filter(prediction=prediction).order_by("source", "revision"))

@@ -1,5 +1,8 @@
 """One chunk of a batch job: read its piece, ask the model, and store all results with the chunk's end, or nothing."""
 
+import time
+from collections.abc import Iterator
+
 import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -7,6 +10,7 @@ from django.db.models.functions import Now
 
 from inference.engine.errors import ModelUnavailable
 from inference.engine.loader import LoadedModel
+from inference.selectors import predictions_live
 from jobs import files, storage
 from jobs.batch.answers import COPY, Answer, Outcome, answers, outcome
 from jobs.batch.shelf import loaded
@@ -24,6 +28,9 @@ INSERT INTO jobs_result (job_id, row, error, detail) SELECT %s, row, %s, %s FROM
 """
 # Shared, so that chunks of one job end side by side; whoever cancels the job waits for them, or comes first.
 _STILL_WANTED = "SELECT 1 FROM jobs_batchjob WHERE id = %s AND state IN ('running', 'paused') FOR SHARE"
+_LIVE_S = 5.0
+_PIECE_CHARACTERS, _PAUSE_S = 32 * 1024, 0.002
+# A chunk's results at once are some 2 MB of Postgres's log, whose end a live prediction's commit would wait for.
 
 State = BatchJob.State
 logger = structlog.get_logger(__name__)
@@ -58,7 +65,7 @@ def work(lease: Lease) -> None:
             return
         made = outcome(chunk.job_id, chunk.first_row, _answers(chunk, model, heartbeat))
         heartbeat.check()
-        _store(lease, chunk, made)
+        _store(lease, chunk, made, gently=predictions_live(within_s=_LIVE_S))
     job_finish(chunk.job_id)
 
 
@@ -132,7 +139,7 @@ def _rows(chunk: Chunk, model: LoadedModel) -> list[files.Row | files.Refusal]:
     return rows
 
 
-def _store(lease: Lease, chunk: Chunk, made: Outcome) -> None:
+def _store(lease: Lease, chunk: Chunk, made: Outcome, *, gently: bool) -> None:
     """The chunk's end and all its results, or nothing of both."""
     with transaction.atomic():
         lease.release(state=Chunk.State.DONE, ok=made.ok, errors=made.errors, finished_at=Now())
@@ -143,7 +150,15 @@ def _store(lease: Lease, chunk: Chunk, made: Outcome) -> None:
             _clear(chunk)
             # Django leaves what COPY raises as psycopg's.
             with connection.wrap_database_errors, cursor.copy(COPY) as copy:
-                copy.write(made.text)
+                for piece in _pieces(made.text) if gently else (made.text,):
+                    copy.write(piece)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text bit by bit, with pauses in which live predictions are stored."""
+    for start in range(0, len(text), _PIECE_CHARACTERS):
+        yield text[start : start + _PIECE_CHARACTERS]
+        time.sleep(_PAUSE_S)
 
 
 def _clear(chunk: Chunk) -> None:

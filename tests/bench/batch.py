@@ -42,6 +42,8 @@ BARE = "CREATE TABLE IF NOT EXISTS bench_copy (LIKE jobs_result INCLUDING ALL)"
 INTO = "COPY bench_copy (job_id, row, output, error, detail) FROM STDIN"
 FORMATS = ("csv", "ndjson", "parquet")
 PER_SECOND = 320
+QUEUED = 3
+"""Jobs of a million rows that wait behind each other, so that one is worked on for as long as is measured."""
 
 
 @dataclass(slots=True)
@@ -131,7 +133,7 @@ async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, me
     assert stack.web is not None
     print(f"\nStrict streams, 32 sockets, {PER_SECOND} readings a second, while a batch and a training run")
     target = Target(stack.host, stack.port, stack.web.pid, frames(5000), PATH, stack.token, says_hello=True)
-    sheet = Sheet(ROWS, bad_every=0)
+    sheet = Sheet(MILLION, bad_every=0)
     ratios, alone_ms, busy_ms = [], [], []
     with _workers(stack, 1) as workers:
         trainer = stack.crew.trainer()
@@ -139,14 +141,16 @@ async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, me
         async with Pacer(target, per_second=PER_SECOND) as pacer:
             await pacer.measure(1)
             for _ in range(rounds):
+                # What the round before left to be written is not for this one to wait for.
+                await asyncio.to_thread(stack.sql, "CHECKPOINT")
+                await pacer.measure(1)
                 alone = await pacer.measure(measured_s)
+                for _ in range(QUEUED):
+                    await asyncio.to_thread(Batch(stack, sheet).start)
                 training = await asyncio.to_thread(Training(stack, "random_forest").start)
-                busy = asyncio.create_task(_keep_busy(stack, sheet))
-                while not await asyncio.to_thread(_both_run, stack):
-                    assert not busy.done(), busy.exception()
-                    await asyncio.sleep(0.1)
+                await _until(stack, _both_run)
                 beside = await pacer.measure(measured_s)
-                busy.cancel()
+                assert await asyncio.to_thread(_both_run, stack), "one of them was over before the measurement was"
                 await asyncio.to_thread(_end_jobs, stack)
                 await asyncio.to_thread(training.cancel)
                 await training.finishes(FINISHED_S)
@@ -159,11 +163,11 @@ async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, me
     report.at_most("p99 of streams beside a batch and a training", P99_GOAL, Spread(tuple(ratios)))
 
 
-async def _keep_busy(stack: Stack, sheet: Sheet) -> None:
-    """One batch after the other, until cancelled."""
-    while True:
-        batch = await asyncio.to_thread(Batch(stack, sheet).start)
-        await batch.finishes(FINISHED_S)
+async def _until(stack: Stack, holds: Callable[[Stack], bool]) -> None:
+    """Wait for something in the tables, a minute at most."""
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(holds, stack):
+            await asyncio.sleep(0.1)
 
 
 async def million(report: Report, stack: Stack) -> None:
