@@ -83,7 +83,7 @@ def test_two_releases_at_once_on_an_empty_database_both_succeed(dsn, monkeypatch
     assert all("; random_forest-1.0.0 answers" in text for text in said)
 
 
-def test_a_web_address_without_a_password_is_refused(dsn, monkeypatch):
+def test_a_web_address_without_a_password_is_refused_before_anything_is_done(dsn, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", dsn)
     monkeypatch.setenv("WEB_DATABASE_URL", "postgresql://foretell_web@db/foretell")
     refused = released()

@@ -37,22 +37,18 @@ class Command(RegistryCommand):
 
     def run(self, **_: Any) -> None:
         """Take the steps, alone."""
+        url = settings.ENVIRONMENT.web_database_url
+        web = _user_and_password(url) if url else None
         with self._turn():
             with _patient_statements():
                 call_command("migrate", interactive=False, verbosity=1, stdout=self.stdout)
             call_command("deploy", stdout=self.stdout)
             self.stdout.write(admin_ensure(settings.ENVIRONMENT.admin_password))
-            if settings.ENVIRONMENT.web_database_url:
-                self._admit(settings.ENVIRONMENT.web_database_url)
+            if web:
+                self._admit(*web)
 
-    def _admit(self, url: str) -> None:
-        """Let the user of this address serve, with the password in it."""
-        address = urlsplit(url)
-        if not address.username or not address.password:
-            raise CommandError(
-                "WEB_DATABASE_URL must have a user and a password, as postgresql://user:password@host/name."
-            )
-        user, password = unquote(address.username), unquote(address.password)
+    def _admit(self, user: str, password: str) -> None:
+        """Let this user serve, with this password."""
         call_command("grant", user, stdout=self.stdout)
         with connection.cursor() as cursor:
             # Only the verifier goes over the wire, and into a log of statements if Postgres keeps one.
@@ -75,6 +71,13 @@ class Command(RegistryCommand):
             yield
         finally:
             own.close()
+
+
+def _user_and_password(url: str) -> tuple[str, str]:
+    address = urlsplit(url)
+    if not address.username or not address.password:
+        raise CommandError("WEB_DATABASE_URL must have a user and a password, as postgresql://user:password@host/name.")
+    return unquote(address.username), unquote(address.password)
 
 
 def _wait(cursor: Any) -> None:
