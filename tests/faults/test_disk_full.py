@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults.batches import Batch
 from tests.faults.checker import Checker
 from tests.faults.crowd import Crowd
+from tests.faults.deployer import Deployer
 from tests.faults.disk import Disk, skip_unless_mounting_works, small_disk
 from tests.faults.history import History
 from tests.faults.sheets import Sheet
 from tests.faults.stack import ENDPOINT, Stack
+from tests.faults.trainings import Training
 
 pytestmark = [pytest.mark.fault, pytest.mark.long, pytest.mark.timeout(300)]
 
 POSTGRES_MIB = 384
 SMALL_MIB = 8
 RESUMED_S = 90
+TRAINED_S = 240
 
 
 @pytest.fixture
@@ -91,6 +95,65 @@ async def test_an_upload_that_finds_no_room_leaves_no_job_and_no_file(stack: Sta
     assert left == []
     assert jobs == before
     assert problems == []
+
+
+@pytest.fixture
+def shelved() -> Iterator[tuple[Stack, Disk]]:
+    """A stack of its own whose artifact store has a small disk; what is trained on it can equal its champion."""
+    skip_unless_mounting_works()
+    stack = Stack()
+    try:
+        stack.start()
+        with Deployer(stack) as deployer:
+            deployer.deploy("logistic_regression-1.0.0")
+        stack.web_stop()
+        with small_disk(stack.home / "store", SMALL_MIB) as disk:
+            stack.heal()
+            yield stack, disk
+            stack.crew.dismiss()
+            stack.web_stop()
+    finally:
+        stack.close()
+
+
+@pytest.mark.timeout(600)
+async def test_a_version_that_finds_no_room_is_not_published_and_the_old_one_answers(
+    shelved: tuple[Stack, Disk], history: History
+) -> None:
+    stack, disk = shelved
+    champion, known, before = stack.champion(), _known(stack), _files(disk.folder)
+    stack.crew.trainer()
+    async with Crowd(stack, history, "f20store", sockets=10, callers=2) as crowd:
+        disk.fill()
+        full = await asyncio.to_thread(Training(stack).start)
+        refused = await full.finishes(TRAINED_S, stack.crew.tend)
+        await crowd.everyone_is_answered(times=5)
+        left, registered = _files(disk.folder), _known(stack)
+        disk.clear()
+        roomy = await asyncio.to_thread(Training(stack).start)
+        published = await roomy.finishes(TRAINED_S, stack.crew.tend)
+        await crowd.everyone_is_answered(times=5)
+
+    assert refused == "failed", full.said
+    assert "failed publish storage_full" in full.said, full.said
+    assert full.attempts == 1
+    assert left == before | {disk.folder / "filler"}
+    assert registered == known
+    assert published == "waiting", roomy.said
+    assert _known(stack) == known + 1
+    assert stack.champion() == champion
+    assert history.of("fail") == []
+    assert Checker(stack, history).problems() == []
+
+
+def _files(folder: Path) -> set[Path]:
+    """All that lies below a folder."""
+    return set(folder.rglob("*"))
+
+
+def _known(stack: Stack) -> int:
+    """How many versions the registry has."""
+    return int(stack.sql("SELECT count(*) FROM inference_version")[0][0])
 
 
 async def test_full_logs_stop_no_prediction(stack: Stack, history: History) -> None:
