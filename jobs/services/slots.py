@@ -54,7 +54,8 @@ def schedule_start(*, name: str, early_s: float = 0.0) -> BatchJob | TrainingRun
         What was started. None when nothing is due, the slot was taken, the schedule is gone or disabled, or it can't
         be started: the slot then says why. A retraining that has to wait for another one is tried again.
     """
-    row = schedules.rows().select_for_update(of=("self",)).filter(name=name, enabled=True).first()
+    # Without its times, which are read once it is locked: somebody who held it may have given it others.
+    row = schedules.rows().select_related(None).select_for_update().filter(name=name, enabled=True).first()
     slot = row and _untaken(row, _now() + datetime.timedelta(seconds=early_s))
     if row is None or slot is None:
         return None
