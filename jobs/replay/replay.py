@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from inference import ids
 from inference.engine.signature import Signature
@@ -115,7 +115,10 @@ def give_up() -> int:
     """Say of jobs whose report ended its worker too often that there will be none; how many there were."""
     done = BatchJob.objects.filter(claimable(), state=BatchJob.State.DONE, kind=BatchJob.Kind.QUERY)
     said = "The results are whole. Their report ended its worker too often, so there is none."
-    return done.filter(report__isnull=True, attempts__gte=_TRIES, code="").update(code=POISON, detail=said)
+    # The token: a holder that was only stopped, and wakes up, finds no lease.
+    return done.filter(report__isnull=True, attempts__gte=_TRIES, code="").update(
+        code=POISON, detail=said, token=F("token") + 1, leased_until=None
+    )
 
 
 class _Sample:

@@ -266,3 +266,24 @@ def test_a_report_that_ends_its_workers_is_given_up(flow: Endpoint) -> None:
     job.refresh_from_db()
     assert (job.state, job.code) == ("done", "poison")
     assert "report" in job.detail
+
+
+def test_a_report_that_comes_after_it_was_given_up_does_not_count(
+    flow: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(flow, ROWS[:10])
+    job = asked(flow)
+    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    done(job)
+    monkeypatch.undo()
+    late = replay.claim_unreported()
+    assert late is not None
+    past = Now() - datetime.timedelta(seconds=1)
+    BatchJob.objects.filter(pk=job.pk).update(leased_until=past, attempts=2 * MOST_ATTEMPTS)
+    assert replay.give_up() == 1
+
+    with pytest.raises(LeaseLost):
+        replay.report(late)
+
+    job.refresh_from_db()
+    assert (job.code, job.report) == ("poison", None)
