@@ -75,7 +75,7 @@ class Log:
         self._waiting.append(text.replace("\x00", ""))
         try:
             RunLine.objects.bulk_create(RunLine(run_id=self._lease.id, text=line) for line in self._waiting)
-        except OperationalError:
+        except (OperationalError, InterfaceError):
             connection.close()
         else:
             self._waiting.clear()
@@ -120,7 +120,7 @@ def _step(lease: Lease, log: Log, heartbeat: Heartbeat, stopping: Callable[[], b
             raise Stopped
         try:
             held = lease.row().exists()
-        except OperationalError:
+        except (OperationalError, InterfaceError):
             # Whether the lease lasts is for the heartbeat to find out, which has more patience.
             connection.close()
             return
