@@ -17,7 +17,7 @@ from jobs.models import TrainingRun
 PREFIX = "foretell-training-"
 ORPHAN_S = 3600
 """A folder that nobody holds is removed once it is so old."""
-_NAME = re.compile(re.escape(PREFIX) + r"(?P<run>[0-9a-f-]{36})-(?P<token>\d+)-")
+_NAME = re.compile(re.escape(PREFIX) + r"(?P<run>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<token>[0-9]{1,18})-")
 
 
 @contextlib.contextmanager

@@ -64,6 +64,17 @@ def test_what_a_killed_worker_left_goes_after_an_hour(flow: Any, temporary: Path
     assert (young.exists(), others.exists(), old.exists()) == (True, True, False)
 
 
+@pytest.mark.parametrize("rest", ["-" * 36 + "-1-abc", "0" * 36 + "-1-abc", "x"])
+def test_a_folder_that_names_no_run_is_left_alone(flow: Any, temporary: Path, rest: str) -> None:
+    from jobs.training.workplace import PREFIX, tidy
+
+    other = made_old(temporary / f"{PREFIX}{rest}")
+    old = made_old(temporary / f"{PREFIX}{prediction_id()}-1-abc")
+
+    assert tidy() == [old]
+    assert other.exists()
+
+
 def test_what_a_worker_is_at_stays_however_old(flow: Any) -> None:
     from jobs.training.workplace import tidy, workplace
 
