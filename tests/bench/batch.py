@@ -148,7 +148,7 @@ async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, me
                 for _ in range(QUEUED):
                     await asyncio.to_thread(Batch(stack, sheet).start)
                 training = await asyncio.to_thread(Training(stack, "random_forest").start)
-                await _until(stack, _both_run)
+                await stack.becomes(lambda: _both_run(stack), "a batch job and a training run", 60)
                 beside = await pacer.measure(measured_s)
                 assert await asyncio.to_thread(_both_run, stack), "one of them was over before the measurement was"
                 await asyncio.to_thread(_end_jobs, stack)
@@ -161,13 +161,6 @@ async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, me
     report.line("p99 in ms, alone", Spread(tuple(alone_ms)))
     report.line("p99 in ms, beside both", Spread(tuple(busy_ms)))
     report.at_most("p99 of streams beside a batch and a training", P99_GOAL, Spread(tuple(ratios)))
-
-
-async def _until(stack: Stack, holds: Callable[[Stack], bool]) -> None:
-    """Wait for something in the tables, a minute at most."""
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(holds, stack):
-            await asyncio.sleep(0.1)
 
 
 async def million(report: Report, stack: Stack) -> None:
