@@ -1,5 +1,6 @@
 """Reading a batch job's input, once: it is cut into pieces that lie in the storage by themselves, a chunk each."""
 
+import datetime
 import errno
 import tempfile
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Case, F, QuerySet, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce, Now
 
 from inference.engine.errors import ForetellError
 from inference.engine.signature import Signature
@@ -30,6 +32,9 @@ CHUNK_BYTES = 8 * 1024 * 1024
 MOST_WOKEN = 16
 """How many other workers are asked to help with a job that has just been read."""
 
+SETTLED = datetime.timedelta(seconds=5)
+"""After so long predictions are committed, and a web process's clock that is a little behind has passed the time."""
+
 State = BatchJob.State
 logger = structlog.get_logger(__name__)
 
@@ -40,8 +45,15 @@ def folder(job: BatchJob) -> str:
 
 
 def unread() -> QuerySet[BatchJob]:
-    """Jobs whose input is to be read, the oldest first; some may be held by a reader."""
-    return BatchJob.objects.filter(state__in=[State.QUEUED, State.READING], attempts__lt=MOST_ATTEMPTS).order_by("pk")
+    """Jobs whose input is to be read, the oldest first; some may be held by a reader.
+
+    One of a schedule, which may be started ahead of its slot, waits until all of its predictions are stored. People's
+    queries take what there is.
+    """
+    waiting = BatchJob.objects.filter(state__in=[State.QUEUED, State.READING], attempts__lt=MOST_ATTEMPTS)
+    until = Cast(KT("selection__until"), DateTimeField())
+    ended = Q(schedule="") | Q(kind=BatchJob.Kind.UPLOAD) | Q(until__lt=Now() - SETTLED)
+    return waiting.alias(until=until).filter(ended).order_by("pk")
 
 
 def claim_unread() -> Lease | None:
