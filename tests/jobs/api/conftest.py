@@ -12,6 +12,17 @@ Client = Callable[..., httpx.Client]
 
 
 @pytest.fixture
+def small_chunks_in_an_empty_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows a chunk, and nothing left of what other tests have sent."""
+    from jobs import storage
+    from jobs.batch import reading, shelf
+
+    storage.drop("incoming")
+    monkeypatch.setattr(reading, "CHUNK_ROWS", 2)
+    shelf.forget()
+
+
+@pytest.fixture
 def client(server: Server, flow: Any) -> Iterator[Client]:
     """Makes clients whose credential is a new service's: of its scopes, of endpoints' slugs or of all."""
     from inference.models import Endpoint
