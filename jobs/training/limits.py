@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from jobs.priority import give_way
 
 _PR_SET_PDEATHSIG = 1
-_NICE = 15
+_NICE = 10
 _GRACE_S = 5
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
