@@ -1,7 +1,7 @@
 """One chunk of a batch job: read its piece, ask the model, and store all results with the chunk's end, or nothing."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 from django.db import connection, transaction
@@ -45,9 +45,9 @@ def waiting() -> QuerySet[Chunk]:
     return free.order_by("number", "job_id")
 
 
-def claim_waiting() -> Lease | None:
-    """Hold the next chunk, if there is one."""
-    return claim(waiting(), state=Chunk.State.RUNNING)
+def claim_waiting(*, besides: Sequence[int] = ()) -> Lease | None:
+    """Hold the next chunk, if there is one besides these."""
+    return claim(waiting().exclude(pk__in=besides), state=Chunk.State.RUNNING)
 
 
 def work(lease: Lease) -> None:

@@ -3,10 +3,11 @@
 import datetime
 import errno
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -56,9 +57,9 @@ def unread() -> QuerySet[BatchJob]:
     return waiting.alias(until=until).filter(ended).order_by("pk")
 
 
-def claim_unread() -> Lease | None:
-    """Hold the next job to read, if there is one."""
-    return claim(unread(), state=State.READING, started_at=Coalesce("started_at", Now()))
+def claim_unread(*, besides: Sequence[UUID] = ()) -> Lease | None:
+    """Hold the next job to read, if there is one besides these."""
+    return claim(unread().exclude(pk__in=besides), state=State.READING, started_at=Coalesce("started_at", Now()))
 
 
 def read(lease: Lease) -> None:

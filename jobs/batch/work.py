@@ -2,8 +2,10 @@
 
 import errno
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -11,11 +13,14 @@ from django.db import InterfaceError, OperationalError, connection
 from jobs.batch import chunks, reading
 from jobs.errors import LeaseLost, StorageUnavailable
 from jobs.leases import LEASE_S, Lease
+from jobs.models import BatchJob, Chunk
 from jobs.replay import replay
 
 LOOK_S = 20.0
 """How long one look at the tables goes on taking work."""
 RETRY_S = 1.0
+MOST_REFUSED = 3
+"""Pieces of work one after another for which the storage is not there: then it is away, and it is not those objects."""
 
 _TROUBLE = (OperationalError, InterfaceError, StorageUnavailable)
 _AWAY = ("08", "40", "53", "57")
@@ -39,12 +44,13 @@ def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
         Whether there may be more to do at once. Not while Postgres or the storage is away: the sweeper looks again.
     """
     until_s = time.monotonic() + for_s
+    look = _Look(stopping)
     try:
         while not stopping():
-            if not _next(stopping):
+            if not look.next():
                 return False
             if time.monotonic() > until_s:
-                return True
+                return not look.refusals
     except Exception as error:
         if not _is_away(error):
             raise
@@ -54,32 +60,53 @@ def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
     return True
 
 
-def _next(stopping: Stopping) -> bool:
-    """Do one piece of work, if there is one. One that fails is left for another try, by whoever comes first."""
-    if (lease := reading.claim_unread()) is not None:
-        _try(lease, reading.read, reading.give_back, stopping)
-    elif (lease := chunks.claim_waiting()) is not None:
-        _try(lease, chunks.work, chunks.give_back, stopping)
-    elif (lease := replay.claim_unreported()) is not None:
-        _try(lease, replay.report, replay.give_back, stopping)
-    else:
-        return False
-    return True
+class _Look:
+    """One look at the tables. What the storage refuses is left to the next one, and nothing else waits for it.
 
+    `refusals` counts those one after another until now.
+    """
 
-def _try(lease: Lease, work: Work, give_back: GiveBack, stopping: Stopping) -> None:
-    try:
-        work(lease)
-    except LeaseLost as error:
-        logger.info("work was lost to another worker, or cancelled", reason=str(error))
-    except Exception as error:
-        if _is_away(error):
-            _give_back_soon(lease, give_back, stopping)
-            raise
-        logger.exception("a piece of batch work failed", what=str(lease.id), attempt=lease.attempt)
-        # By now it may be another's, or cancelled.
-        with suppress(LeaseLost):
-            give_back(lease, True)
+    def __init__(self, stopping: Stopping) -> None:
+        self.refusals = 0
+        self._stopping = stopping
+        self._refused: dict[type[Any], list[Any]] = defaultdict(list)
+
+    def next(self) -> bool:
+        """Do one piece of work, if there is one. One that fails is left for another try, by whoever comes first."""
+        jobs, pieces = self._refused[BatchJob], self._refused[Chunk]
+        if (lease := reading.claim_unread(besides=jobs)) is not None:
+            self._try(lease, reading.read, reading.give_back)
+        elif (lease := chunks.claim_waiting(besides=pieces)) is not None:
+            self._try(lease, chunks.work, chunks.give_back)
+        elif (lease := replay.claim_unreported(besides=jobs)) is not None:
+            self._try(lease, replay.report, replay.give_back)
+        else:
+            return False
+        return True
+
+    def _try(self, lease: Lease, work: Work, give_back: GiveBack) -> None:
+        try:
+            work(lease)
+            self.refusals = 0
+        except LeaseLost as error:
+            logger.info("work was lost to another worker, or cancelled", reason=str(error))
+        except Exception as error:
+            if _is_away(error):
+                _give_back_soon(lease, give_back, self._stopping)
+                self._leave(lease, error)
+                return
+            logger.exception("a piece of batch work failed", what=str(lease.id), attempt=lease.attempt)
+            # By now it may be another's, or cancelled.
+            with suppress(LeaseLost):
+                give_back(lease, True)
+
+    def _leave(self, lease: Lease, error: Exception) -> None:
+        """Leave a piece of work out from now on, unless what is away is all of Postgres or of the storage."""
+        self.refusals += 1
+        if not isinstance(error, StorageUnavailable) or self.refusals == MOST_REFUSED:
+            raise error
+        self._refused[lease.model].append(lease.id)
+        logger.warning("a piece of batch work waits for the storage", what=str(lease.id))
 
 
 def _is_away(error: Exception) -> bool:

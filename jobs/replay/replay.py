@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -60,9 +61,9 @@ def unreported() -> QuerySet[BatchJob]:
     return done.filter(report__isnull=True, expired_at=None, attempts__lt=_TRIES, code="").order_by("pk")
 
 
-def claim_unreported() -> Lease | None:
-    """Hold the next job to report on, if there is one."""
-    return claim(unreported())
+def claim_unreported(*, besides: Sequence[UUID] = ()) -> Lease | None:
+    """Hold the next job to report on, if there is one besides these."""
+    return claim(unreported().exclude(pk__in=besides))
 
 
 def report(lease: Lease) -> None:

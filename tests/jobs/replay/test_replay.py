@@ -197,7 +197,7 @@ def test_a_report_is_made_once_and_anew_when_rows_are_tried_again(flow: Endpoint
 def test_a_report_that_a_retry_overtook_does_not_count(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     store(flow, ROWS[:10])
     job = asked(flow)
-    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    monkeypatch.setattr(replay, "claim_unreported", lambda **_: None)
     done(job)
     monkeypatch.undo()
     lease = replay.claim_unreported()
@@ -216,14 +216,14 @@ def test_a_report_of_results_that_were_tried_again_does_not_count(
 ) -> None:
     store(flow, ROWS[:10])
     job = asked(flow)
-    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    monkeypatch.setattr(replay, "claim_unreported", lambda **_: None)
     done(job)
     monkeypatch.undo()
     late = replay.claim_unreported()
     assert late is not None
     Chunk.objects.filter(job=job).update(errors={"model_error": 1})
     batch_job_retry(job=job, actor="ann")
-    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    monkeypatch.setattr(replay, "claim_unreported", lambda **_: None)
     assert done(job).state == "done"
     monkeypatch.undo()
 
@@ -238,7 +238,7 @@ def test_a_report_of_results_that_were_tried_again_does_not_count(
 def test_a_report_whose_worker_died_is_made_by_another_one(flow: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     store(flow, ROWS[:10])
     job = asked(flow)
-    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    monkeypatch.setattr(replay, "claim_unreported", lambda **_: None)
     done(job)
     monkeypatch.undo()
     dead = replay.claim_unreported()
@@ -273,7 +273,7 @@ def test_a_report_that_comes_after_it_was_given_up_does_not_count(
 ) -> None:
     store(flow, ROWS[:10])
     job = asked(flow)
-    monkeypatch.setattr(replay, "claim_unreported", lambda: None)
+    monkeypatch.setattr(replay, "claim_unreported", lambda **_: None)
     done(job)
     monkeypatch.undo()
     late = replay.claim_unreported()
