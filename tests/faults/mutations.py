@@ -170,6 +170,22 @@ MUTATIONS = (
         words="assert left == []",
     ),
     Mutation(
+        name="leaves-half-a-version",
+        file="inference/engine/store.py",
+        before="            shutil.rmtree(made, ignore_errors=True)\n",
+        after="            pass\n",
+        test="test_disk_full.py::test_a_version_that_finds_no_room_is_not_published_and_the_old_one_answers",
+        words="assert left == before",
+    ),
+    Mutation(
+        name="blames-the-work-for-a-full-disk",
+        file="jobs/batch/work.py",
+        before='_AWAY = ("08", "40", "53", "57")\n',
+        after='_AWAY = ("08", "40", "57")\n',
+        test="test_disk_full.py::test_a_full_disk_under_postgres_loses_nothing_that_was_acknowledged",
+        words="is poison and begins with row",
+    ),
+    Mutation(
         name="starts-a-slot-for-each-message",
         file="jobs/schedules/slots.py",
         before='        return f"{self.local:%Y-%m-%dT%H:%M} {self.zone}"\n',
