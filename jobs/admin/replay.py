@@ -59,7 +59,7 @@ def _between(report: Report) -> str:
     """The interval of the agreement, in words."""
     if report.agreement.low is None or report.agreement.high is None:
         return ""
-    return f"{_share(report.agreement.low)} to {_share(report.agreement.high)}"
+    return f"{_share(report.agreement.low)} and {_share(report.agreement.high)}"
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
