@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # set by what other conftests import
         return
+    # A shell has it ignored by what it runs in the background, and then so would every process that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="ft-"))
     home.chmod(0o711)  # the servers of a test run as root run as `nobody`
     (home / "static").mkdir()  # whitenoise warns when it finds none

@@ -175,8 +175,16 @@ def test_a_part_that_is_not_vital_ends_alone(tmp_path, supervisor, said, ticks, 
     assert len(before) == starts
 
 
+@pytest.fixture
+def heard():
+    """SIGHUP counts, also where the tests were started with `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_everything(tmp_path, supervisor, number):
+def test_a_signal_ends_everything(tmp_path, supervisor, number, heard):
     with pytest.raises(Stopped) as stopped, supervisor:
         supervisor.start(calm(tmp_path, "one"))
         pid = int(announced(tmp_path, "one"))

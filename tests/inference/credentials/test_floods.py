@@ -8,13 +8,14 @@ from inference.credentials import MAX_WAITING, Credentials
 from inference.database import Database, DatabaseUnavailable
 from inference.errors import InvalidToken, Overloaded
 from inference.tokens import new_secret
-from tests.inference.credentials.devices import header, make_device
+from tests.inference.credentials.devices import header, make_device, make_devices, noticed
 
 pytestmark = pytest.mark.usefixtures("clean_tables")
 
 
-async def test_everyone_who_waits_is_asked_for_in_one_query(credentials, counting):
-    issued = [await make_device(name=f"pump-{number}") for number in range(20)]
+async def test_everyone_who_waits_is_asked_for_in_one_query(credentials, counting, revision):
+    async with noticed(revision):
+        issued = await make_devices(f"pump-{number}" for number in range(20))
     counting.gate.clear()
     first = asyncio.create_task(credentials.resolve(f"Bearer {new_secret()[0]}"))
     await asyncio.sleep(0)
@@ -28,8 +29,9 @@ async def test_everyone_who_waits_is_asked_for_in_one_query(credentials, countin
         await first
 
 
-async def test_a_flood_of_unknown_tokens_is_bounded(credentials, counting):
-    bearer = header(await make_device(name="pump"))
+async def test_a_flood_of_unknown_tokens_is_bounded(credentials, counting, revision):
+    async with noticed(revision):
+        bearer = header(await make_device(name="pump"))
     await credentials.resolve(bearer)
     counting.gate.clear()
     flood = [asyncio.create_task(credentials.resolve(f"Bearer {new_secret()[0]}")) for _ in range(2 * MAX_WAITING)]

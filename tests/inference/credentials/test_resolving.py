@@ -12,7 +12,7 @@ from inference.errors import DeviceDisabled, InsufficientScope, InvalidToken, Mi
 from inference.models import Credential
 from inference.services import credential_revoke, device_disable, device_enable, device_rotate
 from inference.tokens import new_secret
-from tests.inference.credentials.devices import awaited, header, lost, make_device, make_key
+from tests.inference.credentials.devices import awaited, header, lost, make_device, make_key, noticed
 
 pytestmark = pytest.mark.usefixtures("clean_tables")
 
@@ -35,11 +35,8 @@ async def test_a_key_without_endpoints_may_use_all(credentials):
 
 
 async def test_the_second_use_asks_nobody(credentials, counting, revision):
-    noticed = asyncio.Event()
-    revision.subscribe(noticed.set)
-    bearer = header(await make_device(name="pump"))
-    # What is resolved while a change is noticed is looked up anew.
-    await asyncio.wait_for(noticed.wait(), 20)
+    async with noticed(revision):
+        bearer = header(await make_device(name="pump"))
     assert credentials.resolve_cached(bearer) is None
     caller = await credentials.resolve(bearer)
     asked = len(counting.asked)
