@@ -107,9 +107,9 @@ async def test_a_hung_redis_delays_no_answer_and_no_new_job(stack: Stack) -> Non
     assert created_s < MOST_S
     assert (during.refused, during.lost) == (0, 0)
     assert max(during.times_ms[-1], rest_during[-1]) < MOST_S * 1000
-    # Of a few hundred readings the slowest hundredth is a handful: what the machine itself does to them is let pass.
-    assert during.percentile(99) < 2 * before.percentile(99) + MACHINE_MS
-    assert rest_during[int(len(rest_during) * 0.99)] < 2 * rest_before[int(len(rest_before) * 0.99)] + MACHINE_MS
+    # What the machine itself does to the slowest tenth is let pass: a wait for Redis would be in every answer.
+    assert during.percentile(90) < 2 * before.percentile(90) + MACHINE_MS
+    assert rest_during[int(len(rest_during) * 0.9)] < 2 * rest_before[int(len(rest_before) * 0.9)] + MACHINE_MS
     assert batch.problems() == []
 
 

@@ -81,7 +81,7 @@ def test_a_killed_worker_changes_nothing_and_the_next_one_ends_the_run(
     with psycopg.connect(dsn) as other, worker(dsn, settings) as process:
         other.execute(LOCKS.get(line, LOCKS["publishing"]))
         until(lambda: run.lines.filter(text__contains=line).exists() or process.poll() is not None, timeout_s=100)
-        assert process.poll() is None
+        assert process.poll() is None, list(run.lines.values_list("text", flat=True))
         begun = trainers(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -107,7 +107,7 @@ def _tidied(run: str) -> None:
     """What the killed worker left goes once it is an hour old, and not before."""
     from jobs.training import workplace
 
-    left = list(Path(tempfile.gettempdir()).glob(f"{workplace.PREFIX}{run}-*"))
+    left = list(Path(tempfile.gettempdir()).glob(f"{workplace.prefix()}{run}-*"))
     workplace.tidy()
     assert [place for place in left if place.exists()] == left
     for place in left:

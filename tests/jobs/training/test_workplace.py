@@ -54,9 +54,9 @@ def test_a_folder_is_gone_with_its_step(flow: Any) -> None:
 
 
 def test_what_a_killed_worker_left_goes_after_an_hour(flow: Any, temporary: Path) -> None:
-    from jobs.training.workplace import PREFIX, tidy
+    from jobs.training.workplace import prefix, tidy
 
-    name = f"{PREFIX}{prediction_id()}-1-abc"
+    name = f"{prefix()}{prediction_id()}-1-abc"
     young, old, others = temporary / f"{name}d", made_old(temporary / name), made_old(temporary / "others")
     young.mkdir()
 
@@ -66,10 +66,20 @@ def test_what_a_killed_worker_left_goes_after_an_hour(flow: Any, temporary: Path
 
 @pytest.mark.parametrize("rest", ["-" * 36 + "-1-abc", "0" * 36 + "-1-abc", "x"])
 def test_a_folder_that_names_no_run_is_left_alone(flow: Any, temporary: Path, rest: str) -> None:
-    from jobs.training.workplace import PREFIX, tidy
+    from jobs.training.workplace import prefix, tidy
 
-    other = made_old(temporary / f"{PREFIX}{rest}")
-    old = made_old(temporary / f"{PREFIX}{prediction_id()}-1-abc")
+    other = made_old(temporary / f"{prefix()}{rest}")
+    old = made_old(temporary / f"{prefix()}{prediction_id()}-1-abc")
+
+    assert tidy() == [old]
+    assert other.exists()
+
+
+def test_the_folders_of_another_foretell_on_the_machine_are_left_alone(flow: Any, temporary: Path) -> None:
+    from jobs.training.workplace import prefix, tidy
+
+    other = made_old(temporary / f"foretell-training-{'0' * 8}-{prediction_id()}-1-abc")
+    old = made_old(temporary / f"{prefix()}{prediction_id()}-1-abc")
 
     assert tidy() == [old]
     assert other.exists()

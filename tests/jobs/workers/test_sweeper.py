@@ -117,7 +117,7 @@ def test_a_strange_folder_among_temporary_files_keeps_nothing_from_being_done(
     job: BatchJob, valkey: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    strange = tmp_path / f"{workplace.PREFIX}{'-' * 36}-1-x"
+    strange = tmp_path / f"{workplace.prefix()}{'-' * 36}-1-x"
     strange.mkdir()
     os.utime(strange, (0, 0))
     # That it can't be removed may be said.
