@@ -48,6 +48,7 @@ def test_a_session_that_others_began_keeps_its_share():
 
 def test_a_kernel_without_autogroups_is_no_failure(tmp_path, monkeypatch):
     monkeypatch.setattr(priority, "_AUTOGROUP", tmp_path / "autogroup")
+    monkeypatch.setattr(priority.os, "getsid", lambda _: os.getpid())  # as in a session of its own
     priority.give_way(0)
     (tmp_path / "autogroup").write_text("")
     priority.give_way(0)
