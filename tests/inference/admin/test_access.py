@@ -25,7 +25,7 @@ def test_a_new_credential_is_shown_once_and_stored_as_a_digest(browser, flow):
     assert (credential.device, credential.scopes, list(credential.endpoints.all())) == (device, ["predict"], [flow])
     assert credential.created_by.username == "admin"
     assert "no-store" in answer.headers["Cache-Control"]
-    secret = token.rsplit("_", 1)[1]
+    secret = token.split("_", 2)[2]
     for address in (LIST, f"{LIST}{credential.pk}/change/", f"{LIST}{credential.pk}/history/", "/"):
         page = browser.get(address)
         assert page.status_code == 200

@@ -24,7 +24,7 @@ def test_only_the_digest_of_a_token_is_stored():
     issued = credential_create(service="report", scopes=["predict", "read"], actor="test")
     stored = Credential.objects.get()
     assert bytes(stored.secret_sha256) == hashlib.sha256(issued.token.encode()).digest()
-    secret = issued.token.rsplit("_", 1)[1]
+    secret = issued.token.split("_", 2)[2]  # base64url has underscores of its own
     assert not any(secret in str(value) for value in Credential.objects.values_list().get())
     assert stored.scopes == ["predict", "read"]
 
