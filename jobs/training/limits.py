@@ -1,6 +1,5 @@
 """How much a training process may use, and how it binds itself to that. Imports the standard library only."""
 
-import contextlib
 import ctypes
 import os
 import resource
@@ -12,6 +11,7 @@ from jobs.priority import give_way
 
 _PR_SET_PDEATHSIG = 1
 _NICE = 10
+_TURN_MS = 100
 _GRACE_S = 5
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -48,9 +48,7 @@ def bind(limits: Limits, *, parent: int) -> list[str]:
     _limit(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + _GRACE_S)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    give_way(_NICE)
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    give_way(_NICE, turn_ms=_TURN_MS)
     return missing
 
 

@@ -17,8 +17,9 @@ from jobs.services import schedules_look
 from jobs.workers import sweeper, watchdog
 from jobs.workers.watchdog import Watchdog
 
-NICENESS = 10
-"""Live predictions come first: what takes minutes may take some more."""
+NICENESS, TURN_MS = 10, 20
+"""Live predictions come first: what takes minutes may take some more. A training's turns are longer still, so that
+chunks, which wait for Postgres again and again, come before it too."""
 
 logger = structlog.get_logger(__name__)
 # Shared memory, made before the main process forks: a flag that all of its children see.
@@ -110,6 +111,6 @@ def _end(**_: Any) -> None:
 def _step_back(**_: Any) -> None:
     # A worker without a pool sends this in its main process, which would not come back.
     if os.getpid() != _MAIN:
-        give_way(NICENESS)
+        give_way(NICENESS, turn_ms=TURN_MS)
     # One core a process: scikit-learn's own threads would take the others from live traffic.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
