@@ -44,6 +44,8 @@ FORMATS = ("csv", "ndjson", "parquet")
 PER_SECOND = 320
 QUEUED = 3
 """Jobs of a million rows that wait behind each other, so that one is worked on for as long as is measured."""
+TRAINED = ("random_forest", "gradient_boosting", "logistic_regression")
+"""Runs that wait behind each other likewise."""
 
 
 @dataclass(slots=True)
@@ -147,13 +149,16 @@ async def _beside(report: Report, stack: Stack, peaks: Peaks, *, rounds: int, me
                 alone = await pacer.measure(measured_s)
                 for _ in range(QUEUED):
                     await asyncio.to_thread(Batch(stack, sheet).start)
-                training = await asyncio.to_thread(Training(stack, "random_forest").start)
+                await stack.becomes(lambda: _batches_run(stack), "files are cut into chunks", 60)
+                trainings = [await asyncio.to_thread(Training(stack, name).start) for name in TRAINED]
                 await stack.becomes(lambda: _both_run(stack), "a batch job and a training run", 60)
                 beside = await pacer.measure(measured_s)
                 assert await asyncio.to_thread(_both_run, stack), "one of them was over before the measurement was"
                 await asyncio.to_thread(_end_jobs, stack)
-                await asyncio.to_thread(training.cancel)
-                await training.finishes(FINISHED_S)
+                for training in reversed(trainings):
+                    await asyncio.to_thread(training.cancel)
+                for training in trainings:
+                    await training.finishes(FINISHED_S)
                 alone_ms.append(alone.percentile(99))
                 busy_ms.append(beside.percentile(99))
                 ratios.append(beside.percentile(99) / alone.percentile(99))
@@ -234,13 +239,19 @@ def _downloaded(batch: Batch, format: str) -> float:
     return batch.sheet.rows / (time.perf_counter() - started)
 
 
-def _both_run(stack: Stack) -> bool:
-    """Whether a chunk is worked on and a training is past the selection of its data."""
+def _batches_run(stack: Stack) -> bool:
+    """Whether all files are cut into chunks, and some of those are left."""
     query = (
-        "SELECT EXISTS (SELECT FROM jobs_chunk WHERE state = 'running')"
-        " AND EXISTS (SELECT FROM jobs_trainingrun WHERE state = 'running' AND step <> 'select')"
+        "SELECT NOT EXISTS (SELECT FROM jobs_batchjob WHERE state IN ('queued', 'reading'))"
+        " AND EXISTS (SELECT FROM jobs_chunk WHERE state = 'waiting')"
     )
     return bool(stack.sql(query)[0][0])
+
+
+def _both_run(stack: Stack) -> bool:
+    """Whether chunks are worked on, and a training runs."""
+    query = "SELECT EXISTS (SELECT FROM jobs_trainingrun WHERE state = 'running')"
+    return _batches_run(stack) and bool(stack.sql(query)[0][0])
 
 
 def _end_jobs(stack: Stack) -> None:
