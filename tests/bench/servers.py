@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.readings import ROOT, SHUTTLE
-from tests.faults.stack import free_port
+from tests.ports import free_port
 
 FASTAPI = Path(__file__).with_name("fastapi_server")
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -19,14 +18,8 @@ from tests.containers import composition, dockerfile, nameserver
 from tests.containers.composition import ROLES
 from tests.containers.image import Image, interpreter
 from tests.containers.place import ENDPOINT, WEBS, Place, healthy
+from tests.ports import free_port
 from tests.project.children import until
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody has."""
-    with socket.socket() as free:
-        free.bind((address, 0))
-        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.conftest import PROGRAMS
-from tests.faults.stack import ROOT, free_port
+from tests.faults.stack import ROOT
+from tests.ports import free_port
 
 IMAGES = ROOT / "docs" / "images"
 PASSWORD = "shown-to-nobody"

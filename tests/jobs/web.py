@@ -1,7 +1,6 @@
 """A real web process on the tests' own Postgres and storage: what a test does through the ORM, it sees."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from project.part import Part, end
+from tests.ports import free_port
 from tests.project.children import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,9 +34,7 @@ class Server:
 @contextmanager
 def serving(dsn: str, folder: Path) -> Iterator[Server]:
     """A web process that lives while the block runs, with its log in a folder."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     part = Part(
         name="web",
         argv=(sys.executable, "manage.py", "serve"),

@@ -1,17 +1,14 @@
 """Whether given servers answer."""
 
-import socket
-
 import pytest
 
 from project import probes
+from tests.ports import free_port
 
 
 @pytest.fixture
 def closed_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 def test_servers_that_answer_pass(dsn, redis_url):

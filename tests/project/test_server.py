@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from project.server import FRAME_BYTES, AddressError, Config, listener, raise_open_files_limit
 from streaming import session
+from tests.ports import free_port
 from tests.project.children import alive, until
 
 ECHO = """
@@ -44,9 +45,7 @@ if __name__ == "__main__":
 @pytest.fixture
 def port():
     """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two processes"])

@@ -12,7 +12,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from project.part import Part, end
-from tests.faults.stack import ENDPOINT, Stack, free_port
+from tests.faults.stack import ENDPOINT, Stack
+from tests.ports import free_port
 
 ROW = [50, 21, 77, 0, 28, 0, 27, 48, 22]
 
@@ -38,9 +39,9 @@ def opened(server: Stack, port: int, query: str = "", *, endpoint: str = ENDPOIN
 
 def test_a_reading_is_answered_and_stored(server: Stack, port: int) -> None:
     with opened(server, port) as socket:
-        assert json.loads(socket.recv(10))["type"] == "hello"
+        assert json.loads(socket.recv(30))["type"] == "hello"
         socket.send(json.dumps({"features": ROW}))
-        answer = json.loads(socket.recv(10))
+        answer = json.loads(socket.recv(30))
     assert answer["stored"] is True
     assert server.sql("SELECT output FROM inference_prediction WHERE id = %s", (answer["id"],)) == [(answer["output"],)]
 
@@ -60,5 +61,5 @@ def test_a_refused_handshake_is_closed_with_its_own_code(
     query = options.pop("query", "")
     with opened(server, port, query, **options) as socket:
         with pytest.raises(ConnectionClosed):
-            socket.recv(10)
+            socket.recv(30)
         assert socket.close_code == code
