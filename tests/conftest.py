@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from asgiref.sync import SyncToAsync
+from hypothesis import HealthCheck, settings
 
 from project.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
 
@@ -25,6 +26,10 @@ _KEPT_TABLES = (
 )
 _SERVERS_OWN = frozenset({"inference_webprocess", "inference_presence"})
 """What a web process that outlives a file's tests writes of itself."""
+# How fast a machine is does not decide about a property: the usual deadline is a fifth of a second an example.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
 _home = pytest.StashKey[Path]()
 _servers = pytest.StashKey[list[EmbeddedServer]]()
 _dsn = pytest.StashKey[str]()
@@ -104,8 +109,9 @@ def clean_tables(dsn: str, django_db_blocker) -> Iterator[None]:
     """Lets a test commit, through the ORM or beside it; afterwards its rows are gone (migrations' rows stay)."""
     with django_db_blocker.unblock():
         yield
-    # As a replica, so that the triggers which keep the control log stand aside.
-    options = "-c lock_timeout=10s -c session_replication_role=replica"
+    # As a replica, so that the triggers which keep the control log stand aside. When it and a living web process wait
+    # for each other's tables, the process gives way after its second: it asks again, and this can't.
+    options = "-c lock_timeout=10s -c deadlock_timeout=9s -c session_replication_role=replica"
     with psycopg.connect(dsn, autocommit=True, options=options) as connection:
         if used := _used_tables(connection):
             connection.execute(f"TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE")
