@@ -51,8 +51,8 @@ async def test_refused_readings_are_counted_by_device_and_code(server: Stack) ->
         for _ in range(3):
             await asked(one, json.dumps({"features": [-9, *ROW[1:]]}))
     query = (
-        "SELECT code, count FROM inference_rejection r JOIN inference_device d ON d.id = r.device_id"
-        " WHERE d.name = 'off-scale'"
+        "SELECT code, sum(count)::int FROM inference_rejection r JOIN inference_device d ON d.id = r.device_id"
+        " WHERE d.name = 'off-scale' GROUP BY code"
     )
     await server.becomes(lambda: server.sql(query) == [("out_of_range", 3)], "three rejections are counted")
 
