@@ -59,12 +59,12 @@ async def test_http_answers_are_counted_and_refusals_told() -> None:
     bodies = [{"features": {}}]
     with servers.bare() as (port, pid):
         good = Target("127.0.0.1", port, pid, requests(1, path="/", bodies=bodies, headers={}))
-        rate = await load.run(good, sockets=2, in_flight=1, kind=HttpClient, warm_up_s=0, measured_s=0.2)
+        rate = await load.run(good, sockets=2, in_flight=1, kind=HttpClient, warm_up_s=0, measured_s=1)
         assert rate.per_second > 0
         assert rate.refused == rate.lost == 0
 
         bad = Target("127.0.0.1", port, pid, [b"NOT HTTP\r\n\r\n"])
-        rate = await load.run(bad, sockets=1, in_flight=1, kind=HttpClient, warm_up_s=0, measured_s=0.2)
+        rate = await load.run(bad, sockets=1, in_flight=1, kind=HttpClient, warm_up_s=0, measured_s=1)
 
     assert rate.refused + rate.lost > 0
     assert b"stored" in ANSWER

@@ -25,7 +25,7 @@ class Person:
     def log_out(self) -> None:
         """End the session."""
         form = {"csrfmiddlewaretoken": self.jar["csrftoken"]}
-        answer = httpx.post(f"{self.address}/logout/", data=form, headers={"cookie": self.cookies})
+        answer = httpx.post(f"{self.address}/logout/", data=form, headers={"cookie": self.cookies}, timeout=20)
         assert answer.status_code in (200, 302), answer.text[:500]
 
 
@@ -44,7 +44,7 @@ def made(stack: Stack, name: str, *groups: str) -> Person:
     """Make an account, and log in."""
     account(stack, name, *groups)
     address = f"http://{stack.host}:{stack.port}"
-    with httpx.Client(base_url=address, follow_redirects=True) as browser:
+    with httpx.Client(base_url=address, follow_redirects=True, timeout=20) as browser:
         page = browser.get("/")
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text).group(1)
         form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": token}

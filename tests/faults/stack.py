@@ -23,6 +23,7 @@ import psycopg
 from project.embedded import EmbeddedPostgres, EmbeddedValkey
 from project.part import Part, end
 from tests.faults.crew import Crew
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT = "shuttle-fault"
@@ -179,7 +180,7 @@ class Stack:
         except ValueError:
             return Answer(status, body.decode(errors="replace"))
 
-    def wait_until(self, holds: Callable[[], object], what: str, timeout_s: float = 30) -> None:
+    def wait_until(self, holds: Callable[[], object], what: str, timeout_s: float = 60) -> None:
         """Return when something holds.
 
         Raises:
@@ -192,7 +193,7 @@ class Stack:
             assert time.monotonic() < until, f"not within {timeout_s:g} s: {what}\n{self.web_log()[-3000:]}"
             time.sleep(POLL_S)
 
-    async def becomes(self, holds: Callable[[], object], what: str, timeout_s: float = 30) -> float:
+    async def becomes(self, holds: Callable[[], object], what: str, timeout_s: float = 60) -> float:
         """As `wait_until`, with the event loop free meanwhile; returns how long it took, in seconds."""
         started = time.monotonic()
         await asyncio.to_thread(self.wait_until, holds, what, timeout_s)
@@ -248,10 +249,3 @@ class Stack:
         )
         algorithm, *number = self.sql(query, (ENDPOINT,))[0]
         return f"{algorithm}-{'.'.join(map(str, number))}"
-
-
-def free_port() -> int:
-    """A TCP port that nothing listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

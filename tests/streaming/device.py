@@ -35,7 +35,7 @@ async def stream(
 
 async def received(one: ClientConnection) -> dict[str, Any]:
     """The next frame."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return json.loads(await one.recv())
 
 
@@ -53,7 +53,7 @@ async def closed(one: ClientConnection) -> int:
 
 async def rest(one: ClientConnection) -> list[dict[str, Any]]:
     """Every frame up to the end of the socket."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         return [json.loads(text) async for text in _until_closed(one)]
 
 

@@ -28,9 +28,9 @@ def shows(onlooker: Person, words: str):
     """Asks whether both pages of devices say so; the filter agrees with them."""
 
     def said() -> bool:
-        headers = {"cookie": onlooker.cookies}
-        page = httpx.get(f"{onlooker.address}/devices/probe/", headers=headers).text
-        connected = httpx.get(f"{onlooker.address}/inference/device/?connected=1", headers=headers).text
+        with httpx.Client(base_url=onlooker.address, headers={"cookie": onlooker.cookies}, timeout=20) as browser:
+            page = browser.get("/devices/probe/").text
+            connected = browser.get("/inference/device/?connected=1").text
         return words in page and ("/devices/probe/" in connected) is (words != "not connected")
 
     return said
