@@ -43,14 +43,14 @@ def test_every_kind_of_answer_is_told_in_a_few_words(browser, predict, said, sho
 
 
 def test_the_list_never_counts_and_reads_the_last_days_only(browser, predict):
-    predict()
+    new = predict()
     predict(ago=datetime.timedelta(days=8), client_id="old")
     with CaptureQueriesContext(connection) as queries:
         page = _page(browser, LIST)
     reads = [query["sql"] for query in queries if '"inference_prediction"' in query["sql"]]
     assert len(reads) == 1
     assert "COUNT(" not in reads[0]
-    assert "10000" not in page
+    assert "10000" not in page.replace(str(new.pk), "")
     assert '"inference_prediction"."id" >=' in reads[0]
 
 
@@ -220,20 +220,17 @@ def test_a_question_that_takes_too_long_is_answered_by_the_last_hour(browser, pr
     from inference.admin import records
 
     stored = predict()
-    monkeypatch.setattr(records, "LIST_TIMEOUT_MS", 100)
-    slow = "SELECT pg_sleep(0.3)"
-    monkeypatch.setattr(
-        records.PredictionAdmin,
-        "get_changelist_instance",
-        lambda self, request: (
-            connection.cursor().execute(slow)
-            if "label" in request.GET
-            else super(records.PredictionAdmin, self).get_changelist_instance(request)
-        ),
-    )
-    answer = browser.get(f"{LIST}?label=fault", follow=True)
-    assert answer.redirect_chain == [(f"{LIST}?since_hours=1", 302)]
-    page = answer.content.decode()
+    # For the first question only: its answer could need as long on a busy machine.
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "LIST_TIMEOUT_MS", 100)
+        patch.setattr(
+            records.PredictionAdmin,
+            "get_changelist_instance",
+            lambda self, request: connection.cursor().execute("SELECT pg_sleep(30)"),
+        )
+        answer = browser.get(f"{LIST}?label=fault")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{LIST}?since_hours=1")
+    page = _page(browser, answer.headers["Location"])
     assert "took too long" in page
     assert str(stored.pk) in page
 
