@@ -70,9 +70,10 @@ async def test_the_end_of_a_rotations_overlap_is_told(credentials):
 
 async def test_a_later_end_keeps_a_watched_credential(credentials, revision):
     now = timezone.now()
-    issued = await make_device(name="pump", expires_at=now + datetime.timedelta(seconds=0.5))
+    # The later end must be known before the first one comes, also where all takes longer.
+    issued = await make_device(name="pump", expires_at=now + datetime.timedelta(seconds=2))
     loss = lost(credentials, await credentials.resolve(header(issued)))
-    later = now + datetime.timedelta(seconds=1.5)
+    later = now + datetime.timedelta(seconds=2.5)
     await sync_to_async(Credential.objects.update)(expires_at=later)
     assert isinstance(await awaited(loss), TokenExpired)
     assert timezone.now() >= later
