@@ -91,6 +91,8 @@ async def test_counts_add_to_those_that_are_stored(
     recorder: Recorder, rows: Callable[..., list[tuple]], endpoint: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "_REJECTIONS_EVERY_S", 0.0)
+    # One hour: by the real clock the second could belong to the next, and would be a count of its own.
+    monkeypatch.setattr(recorder, "_rejections", Rejections(clock=lambda: 7200.0))
     recorder.reject(endpoint, None, "bad_json")
     await stored(rows, [(endpoint, None, "bad_json", 1)])
     recorder.reject(endpoint, None, "bad_json")
