@@ -25,6 +25,13 @@ def stored(postgres: EmbeddedPostgres) -> list[str]:
         return [id for (id,) in connection.execute("SELECT id::text FROM inference_prediction ORDER BY id")]
 
 
+async def only_backend(connection: psycopg.Connection) -> int:
+    """The pid of the one recorder's backend; that of the test before may take a moment to end."""
+    while len(found := connection.execute(RECORDERS).fetchall()) != 1:  # noqa: ASYNC110 - the event is Postgres's
+        await asyncio.sleep(0.01)
+    return found[0][0]
+
+
 async def becomes(recorder: Recorder, value: bool) -> None:
     """Wait until the recorder's availability has this value."""
     changed = asyncio.Event()
@@ -59,7 +66,7 @@ async def test_nobody_is_told_while_the_outcome_is_unknown(
 ) -> None:
     """A lost backend that is stopped may still commit, so entries wait for it, also beyond their time."""
     with psycopg.connect(running.url, autocommit=True) as connection:
-        ((pid,),) = connection.execute(RECORDERS).fetchall()
+        pid = await only_backend(connection)
 
         def stop_it(message: Message) -> bool:
             if message.kind == COPY_DONE:

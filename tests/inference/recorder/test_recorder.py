@@ -182,15 +182,24 @@ async def test_an_incremental_reader_misses_nothing(recorder: Recorder, dsn: str
         recorder.submit(late)
         await late.done.wait()
 
-        seen, xmin = [], "0"
-        for _ in range(2):
+        xmin = "0"
+
+        async def news() -> list[str]:
+            nonlocal xmin
             now, next_xmin = await (await reader.execute(snapshot)).fetchone()
             cursor = await reader.execute(finished, [xmin, now])
-            seen.append([id for (id,) in await cursor.fetchall()])
             xmin = next_xmin
-            await slow.commit()
+            return [id for (id,) in await cursor.fetchall()]
 
-    assert seen == [[], [early.ids[0], late.ids[0]]]
+        assert await news() == []
+        await slow.commit()
+        seen = await news()
+        # A transaction of Postgres's own, an analysis of a table, may hold a reader back in the same way.
+        while late.ids[0] not in seen:
+            seen += await news()
+        seen += await news()
+
+    assert seen == [early.ids[0], late.ids[0]]
 
 
 async def test_a_database_that_may_lose_commits_is_refused(dsn: str) -> None:
