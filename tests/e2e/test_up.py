@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.ports import free_port
 from tests.project.children import alive, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -87,9 +87,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
@@ -193,7 +191,7 @@ def test_what_cannot_work_is_told_in_one_line(home, port, started, environment, 
 
 def signed_in(url: str, password: str) -> bool:
     """Whether the admin lets this password in."""
-    with httpx.Client(base_url=url, follow_redirects=True) as browser:
+    with httpx.Client(base_url=url, follow_redirects=True, timeout=20) as browser:
         page = browser.get("/")
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text).group(1)
         form = {"username": "admin", "password": password, "csrfmiddlewaretoken": token}
