@@ -149,12 +149,13 @@ class Poll:
 
     async def _run(self) -> None:
         while True:
-            news = None
+            asked, news = tuple(self._watchers), None
             try:
-                news = await _look([(one.subject, one.after) for one in self._watchers])
+                news = await _look([(one.subject, one.after) for one in asked])
             except Exception as error:  # noqa: BLE001 - Postgres is away: the pages are told, and it is asked again
                 logger.info("how jobs are could not be asked", reason=repr(error))
-            for watcher in tuple(self._watchers):
+            # Not those who came meanwhile: of a run's lines they would miss those that the others have had.
+            for watcher in self._watchers.intersection(asked):
                 watcher.take(news)
             await asyncio.sleep(EVERY_S)
 

@@ -22,7 +22,7 @@ from jobs.batch import reading
 from jobs.batch.work import work
 from jobs.models import RunLine, TrainingRun
 from jobs.services import batch_job_cancel
-from jobs.watch import POLL, JobsConsumer, News, Poll
+from jobs.watch import POLL, RUN, JobsConsumer, News, Poll, Subject
 from tests.jobs.orders import order
 from tests.jobs.web import Server
 
@@ -187,6 +187,29 @@ async def test_who_comes_as_the_last_one_leaves_is_told_how_things_are(flow):
         told.clear()
         await told.wait()
     poll.discard(coming)
+
+
+async def test_who_comes_while_postgres_is_asked_misses_no_line(flow):
+    def logged() -> list[RunLine]:
+        run = TrainingRun.objects.create(
+            endpoint=flow, algorithm="line", policy="approve", slot="one", created_by="ada", state="running"
+        )
+        return [RunLine.objects.create(run=run, text=text) for text in ("fitting", "judging")]
+
+    lines = await sync_to_async(logged)()
+    poll, early, late = Poll(), JobsConsumer(), JobsConsumer()
+    early.subject = late.subject = Subject(RUN, uuid.UUID(str(lines[0].run_id)))
+    early.after = lines[-1].pk
+    told = asyncio.Event()
+    late.changed = told.set
+    poll.add(early)
+    await asyncio.sleep(0)
+    poll.add(late)
+    async with asyncio.timeout(20):
+        await told.wait()
+    assert [line["text"] for line in late.draw()["lines"]] == ["fitting", "judging"]
+    poll.discard(early)
+    poll.discard(late)
 
 
 def test_a_picture_that_says_nothing_new_is_not_sent_again():
