@@ -113,7 +113,7 @@ def open_transaction(dsn: str) -> Iterator[None]:
 
 def test_rows_that_are_not_settled_are_left_out(flow: Endpoint, open_transaction: None) -> None:
     # They came after a transaction began that may still write rows of the same time.
-    store(flow, [[1, 2]], at=NOON)
+    store(flow, [[1, 2]], at=NOON, settled=False)
 
     with pytest.raises(NoRows):
         frozen(flow)

@@ -33,6 +33,7 @@ def log(run: Any) -> list[str]:
 def taught(endpoint: Any, rows: int, label: str | None = None) -> None:
     """Feedback on so many predictions: true by the boilers' own rule, or always this label."""
     from inference.models import Feedback, Prediction
+    from tests.jobs.answered import settle
 
     version = endpoint.versions.first()
     for at in range(rows):
@@ -50,6 +51,7 @@ def taught(endpoint: Any, rows: int, label: str | None = None) -> None:
         Feedback.objects.create(
             prediction=prediction, endpoint=endpoint, source="user:ann", revision=1, value=label or true
         )
+    settle()
 
 
 def test_a_better_or_equal_version_goes_live_with_its_history(boiler: Any, settings: Any) -> None:

@@ -80,8 +80,14 @@ class Told:
             received_at=NOW - datetime.timedelta(days=days),
         )
 
-    def selected(self, since: datetime.datetime | None = None) -> tuple[Selected, list[tuple[Any, Any]]]:
-        """What was selected, and the rows and targets of its feedback."""
+    def selected(
+        self, since: datetime.datetime | None = None, *, settled: bool = True
+    ) -> tuple[Selected, list[tuple[Any, Any]]]:
+        """What was selected, and the rows and targets of its feedback, all of which counts as settled by default."""
+        if settled:
+            from tests.jobs.answered import settle
+
+            settle()
         signature = self.definition.signature
         said = selection.select(
             self.folder / "base", self.folder / "data", endpoint=self.endpoint, signature=signature, since=since
@@ -171,10 +177,11 @@ def test_labels_of_another_time_and_lost_predictions_are_counted(told: Told) -> 
 
 def test_what_may_still_be_followed_by_earlier_rows_waits(told: Told, dsn: str) -> None:
     told.told(told.predicted(row(1)), "due")
+    told.selected()
     with psycopg.connect(dsn) as other:
         other.execute("SELECT pg_current_xact_id()")
         told.told(told.predicted(row(2)), "due")
-        said, rows = told.selected()
+        said, rows = told.selected(settled=False)
         other.rollback()
     assert ([values[1] for values, _ in rows], said.left_out) == ([1], {})
     assert [values[1] for values, _ in told.selected()[1]] == [1, 2]
