@@ -41,8 +41,8 @@ def steep(flow: Endpoint, tmp_path: Path, settings: Any) -> Version:
 
 def asked(flow: Endpoint, version: Version | None = None, **said: Any) -> BatchJob:
     """A query over all that is stored."""
-    first, last = Prediction.objects.earliest("id"), Prediction.objects.latest("id")
-    times = {"since": first.predicted_at, "until": ids.time_of(last.id).replace(year=2100)}
+    until = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
+    times = {"since": Prediction.objects.earliest("id").predicted_at, "until": until}
     return batch_query_create(endpoint=flow, version=version, selection=Selection(**times, **said), actor="ann")
 
 
@@ -91,9 +91,11 @@ def test_a_slice_in_which_a_version_differs_is_found(flow: Endpoint) -> None:
     choose = random.Random(3)
     rows = [[choose.uniform(-50, 50), choose.uniform(-50, 50)] for _ in range(2000)]
     fan, pump = Device.objects.create(name="fan-1"), Device.objects.create(name="pump-7")
-    store(flow, [row for row in rows if row[1] < 30], device=fan)
+    # All of one hour: hours are slices too.
+    hour = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
+    store(flow, [row for row in rows if row[1] < 30], device=fan, at=hour)
     # What was answered then differs from the version where b is 30 or more, on one device's rows only.
-    store(flow, [row for row in rows if row[1] >= 30], slope=2.0, device=pump)
+    store(flow, [row for row in rows if row[1] >= 30], slope=2.0, device=pump, at=hour + datetime.timedelta(minutes=1))
 
     report = done(asked(flow)).report
 

@@ -1,6 +1,7 @@
 """Schedules as tests make them."""
 
 import datetime
+import time
 from typing import Any
 
 from django_celery_beat.models import PeriodicTask
@@ -8,14 +9,17 @@ from django_celery_beat.models import PeriodicTask
 from inference.models import Endpoint
 from jobs.schedules.rows import BatchPlan, Kept, RetrainingPlan, Schedule, kept
 from jobs.services import schedule_create
+from tests.project.children import until
 
 DAY = BatchPlan(hours=24)
 HOURLY = "0 * * * *"
 LINE = RetrainingPlan(algorithm="line", feedback_hours=48, reason="seasons")
+_SLOTS_S, _TEST_S = 300, 10
 
 
 def made(endpoint: Endpoint, plan: Any = DAY, crontab: str = HOURLY, name: str = "nightly", **said: Any) -> Schedule:
-    """A schedule that Ann has made."""
+    """A schedule that Ann has made, at a time when none of those for every five minutes comes in the next seconds."""
+    until(lambda: time.time() % _SLOTS_S < _SLOTS_S - _TEST_S)
     return schedule_create(name=name, endpoint=endpoint, plan=plan, crontab=crontab, actor="ann", **said)
 
 

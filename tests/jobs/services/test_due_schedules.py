@@ -20,8 +20,9 @@ from tests.jobs.services.schedules import LINE, ago, long_known, made
 
 def test_a_schedule_of_an_unknown_device_finds_nothing_as_one_of_a_silent_device_does(flow: Endpoint) -> None:
     Device.objects.create(name="pump-7")
+    crontab = f"{ago(0.1).minute} * * * *"
     for name in ("nobody", "pump-7"):
-        made(flow, BatchPlan(hours=6, device=name), f"{ago(0.1).minute} * * * *", name=name)
+        made(flow, BatchPlan(hours=6, device=name), crontab, name=name)
         long_known(name)
     assert schedules_look() == 2
 
