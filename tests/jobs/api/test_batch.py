@@ -76,6 +76,7 @@ def test_a_device_asks_in_its_own_name(client: Client, server: Server) -> None:
         params=FLOW,
         content=SHEET,
         headers=CSV | {"authorization": f"Bearer {issued.token}"},
+        timeout=20,
     )
     assert answer.json()["created_by"] == "device:pump-1"
 

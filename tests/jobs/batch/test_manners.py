@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -20,7 +21,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the worker paused between pieces, which are cut in the middle of lines."""
     paused: list[float] = []
     monkeypatch.setattr(chunks, "_PIECE_CHARACTERS", 50)
-    monkeypatch.setattr(chunks.time, "sleep", paused.append)
+    monkeypatch.setattr(chunks, "time", SimpleNamespace(sleep=paused.append))
+    # However long the model takes to load.
+    monkeypatch.setattr(chunks, "_LIVE_S", 100.0)
     return paused
 
 

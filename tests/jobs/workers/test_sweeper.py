@@ -13,6 +13,7 @@ import redis
 from django.db.models.functions import Now
 
 from inference.models import Endpoint
+from jobs import wakeups
 from jobs.batch import chunks, reading
 from jobs.batch import work as batch
 from jobs.errors import LeaseLost
@@ -28,6 +29,8 @@ from tests.project.children import until
 @pytest.fixture
 def valkey(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
     """A client of the Valkey that wake-ups are sent to, with no wake-up in it yet."""
+    # Those of tests before are sent from a thread.
+    wakeups._sender(os.getpid())[0].submit(int).result(60)
     with redis.Redis.from_url(redis_url) as client:
         client.delete("batch", "training", "online")
         yield client
