@@ -11,8 +11,11 @@ from jobs.errors import LeaseLost, StepFailed, TrainingKilled
 from jobs.training import process, trainer
 from jobs.training.limits import Limits
 from tests import boilers
+from tests.jobs.training.trainers import trainers
 
-LIMITS = {"memory_bytes": 3 * 2**30, "cpu_s": 60, "wall_s": 60.0, "file_bytes": 2**20}
+LIMITS = {"memory_bytes": 3 * 2**30, "cpu_s": 60, "wall_s": 500.0, "file_bytes": 2**20}
+# What trains gives way to all else: on a busy machine it takes its time.
+pytestmark = pytest.mark.timeout(600)
 PREPARE = 'prepare = "prepare.py"\nfile = "boilers.csv"'
 
 
@@ -48,7 +51,8 @@ def test_what_it_prints_is_passed_on_and_its_result_is_read(tmp_path: Path) -> N
 
 
 def test_too_much_memory_is_told(tmp_path: Path) -> None:
-    assert killed(tmp_path, "table = [bytearray(2**26) for _ in range(999)]") == "memory"
+    # Of address space: what it does not fill, the machine need not have.
+    assert killed(tmp_path, "import numpy; table = [numpy.empty(2**26) for _ in range(99)]") == "memory"
 
 
 def test_too_much_processor_time_is_told(tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ def test_it_ends_with_what_its_starter_raises(tmp_path: Path) -> None:
     pids: list[int] = []
 
     def check() -> None:
-        pids[:] = [one.pid for one in psutil.Process().children() if trainer.__name__ in one.cmdline()]
+        pids[:] = [one.pid for one in trainers(psutil.Process())]
         if pids:
             raise LeaseLost("training run", 1)
 

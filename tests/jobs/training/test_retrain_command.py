@@ -10,6 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
+# What trains gives way to all else: on a busy machine it takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 
 def retrained(*words: str) -> list[str]:
     """What the command says."""

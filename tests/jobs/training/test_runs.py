@@ -13,6 +13,9 @@ from inference.engine.store import FolderStore
 from inference.ids import prediction_id
 from tests.bucket import CREDENTIAL, S3Server
 
+# What trains gives way to all else: on a busy machine it takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 
 def tried(endpoint: Any, algorithm: str = "plain", **said: Any) -> Any:
     """A run that was asked for and worked on, to its end."""
