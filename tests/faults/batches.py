@@ -149,7 +149,9 @@ class Batch:
         query = (
             "SELECT number, attempts FROM jobs_chunk WHERE job_id = %s AND state = 'running' AND leased_until > now()"
             " AND attempts <= %s AND split_part(holder, ':', 2)::int = ANY (%s)"
-            " AND (NOT %s OR EXISTS (SELECT FROM pg_locks WHERE relation = 'jobs_result'::regclass AND NOT granted))"
+            # A row's xmax is the transaction that has changed it: of this worker, and no other one.
+            " AND (NOT %s OR EXISTS (SELECT FROM pg_locks AS lock JOIN pg_stat_activity AS session USING (pid)"
+            "  WHERE relation = 'jobs_result'::regclass AND NOT granted AND backend_xid = jobs_chunk.xmax))"
         )
         asked = (self.id, attempts, [child.pid for child in hand.children], storing)
         if not connection.execute(query, asked).fetchone():
