@@ -115,7 +115,6 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "online"
 CELERY_TASK_ROUTES = {"jobs.batch_*": {"queue": "batch"}, "jobs.training_*": {"queue": "training"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "jobs.workers.pulse:Scheduler"
 CELERY_IMPORTS = ("jobs.workers.pulse", "jobs.workers.worker")
 CELERY_TIMEZONE = "UTC"

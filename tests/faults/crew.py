@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.faults.stack import Stack
 
 CELERY = (sys.executable, "-m", "celery", "-A", "project")
-WORKER = ("worker", "--concurrency=1", "--without-mingle", "--without-gossip", "--loglevel=INFO")
+WORKER = ("worker", "--concurrency=1", "--without-mingle", "--without-gossip")
 GRACE_S = 20
 POLL_S = 0.05
 

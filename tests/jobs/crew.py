@@ -33,7 +33,7 @@ def worker(
     argv = (sys.executable, "-m", "celery", "-A", "project", "worker", "-n", f"{name}@test", "-Q", queues)
     part = Part(
         name=name,
-        argv=(*argv, f"--concurrency={processes}", "--without-mingle", "--without-gossip", "-l", "INFO"),
+        argv=(*argv, f"--concurrency={processes}", "--without-mingle", "--without-gossip"),
         log=home / f"{name}.log",
         env={
             **os.environ,

@@ -1,5 +1,6 @@
 """Batch work by real Celery workers on a real Valkey."""
 
+import re
 import signal
 import threading
 from pathlib import Path
@@ -36,6 +37,14 @@ def test_a_worker_does_a_job_behind_live_traffic_and_says_that_it_lives(flow: En
         assert Worker.objects.get(name="worker@test").queues == ["batch", "online"]
         assert [child.nice() for child in main.children()] == [min(main.nice() + worker.NICENESS, 19)]
     assert [output for _, output, _ in results(job)] == [{"value": number + 1} for number in range(100)]
+
+
+def test_a_worker_logs_what_it_did_as_every_process_does(flow: Endpoint, home: Path, dsn: str) -> None:
+    with crew.worker(home, dsn):
+        job = order(flow, ["1,1"])
+        until(lambda: state(job) == "done")
+    done = rf"^\S+Z \[info +\] a batch job is done +\[jobs\.batch\.chunks\] job={job.pk}$"
+    assert re.search(done, (home / "worker.log").read_text(), re.MULTILINE)
 
 
 def test_a_worker_that_is_ended_finishes_its_chunk_and_leaves_the_rest(flow: Endpoint, home: Path, dsn: str) -> None:
