@@ -1,5 +1,6 @@
 """One embedded Postgres and one embedded Valkey for the whole run, in a temporary folder, under Django's settings."""
 
+import logging
 import os
 import shutil
 import signal
@@ -119,8 +120,10 @@ def clean_tables(dsn: str, django_db_blocker) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A file whose tests leave rows behind fails itself, instead of whichever file comes next."""
+    """A file whose tests leave rows or a level of the log behind fails itself, instead of whichever comes next."""
+    level = logging.root.level
     yield
+    assert logging.root.level == level, "The tests of this file changed the level of the log."
     if _dsn not in request.config.stash:
         return
     with psycopg.connect(request.config.stash[_dsn], autocommit=True) as connection:
