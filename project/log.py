@@ -29,7 +29,8 @@ def configure(settings: dict[str, Any]) -> None:
     """Send structlog's and the standard library's records through one formatter.
 
     Args:
-        settings: Django's `LOGGING`; its only key is `level`, the lowest level that is written.
+        settings: Django's `LOGGING`: `level`, the lowest level that is written, and `quiet`, the names of loggers
+            that write warnings and worse only.
     """
     logging.config.dictConfig(
         {
@@ -51,7 +52,7 @@ def configure(settings: dict[str, Any]) -> None:
             },
             "root": {"handlers": ["stderr"], "level": settings["level"]},
             "loggers": {
-                "uvicorn.access": {"level": "WARNING"},
+                **{name: {"level": "WARNING"} for name in settings["quiet"]},
                 "django.request": {"level": "ERROR"},
             },
         }

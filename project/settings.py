@@ -206,4 +206,8 @@ UNFOLD = {
 # ---- Logging --------------------------------------------------------------------------------------------------------
 # https://www.structlog.org/en/stable/standard-library.html
 LOGGING_CONFIG = "project.log.configure"
-LOGGING = {"level": "DEBUG" if DEBUG else "INFO"}
+# A line for each request or message says nothing of what came of it, and the sweeper alone has one every 10 s.
+LOGGING = {
+    "level": "DEBUG" if DEBUG else "INFO",
+    "quiet": ["uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy"],
+}

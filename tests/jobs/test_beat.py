@@ -151,7 +151,8 @@ def test_beat_writes_its_own_schedules_down_where_they_expire(flow: Endpoint) ->
 def beat(home: Path, dsn: str, name: str) -> Iterator[Path]:
     """A real beat: its log."""
     argv = (sys.executable, "-m", "celery", "-A", "project", "beat", "--pidfile=")
-    env = {**os.environ, "DATABASE_URL": dsn, "FORETELL_HOME": str(home)}
+    own = {"DATABASE_URL": dsn, "FORETELL_HOME": str(home), "DJANGO_SETTINGS_MODULE": "tests.talkative"}
+    env = {**os.environ, **own}
     part = Part(name=name, argv=argv, log=home / f"{name}.log", env=env, cwd=ROOT, grace_s=10)
     process = part.spawn()
     try:
