@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from inference.engine.eager import eager
 from inference.engine.errors import InvalidSignature, Problem
 
 Value = float | int | str | None
@@ -23,6 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHOWN = 40
 
 
+@eager
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """One value a model asks for.

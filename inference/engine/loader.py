@@ -12,6 +12,7 @@ import structlog
 
 from inference.engine import manifest as manifests
 from inference.engine import store
+from inference.engine.eager import eager
 from inference.engine.errors import ArtifactCorrupted, ArtifactUnsafe, InvalidInput, ModelError
 from inference.engine.manifest import Manifest
 from inference.engine.outputs import encode
@@ -31,6 +32,7 @@ _TRIES = 5
 logger = structlog.get_logger(__name__)
 
 
+@eager
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows (in signature order) and what the version answered to them when it was made."""
 

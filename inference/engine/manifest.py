@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from inference.engine.eager import eager
 from inference.engine.errors import InvalidSignature, ManifestInvalid
 from inference.engine.signature import Signature
 
@@ -64,6 +65,7 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: str | None
 
 
+@eager
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One version, as `manifest.json` tells it."""
 

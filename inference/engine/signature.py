@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from inference.engine.eager import eager
 from inference.engine.errors import InvalidInput, InvalidSignature, Problem
 from inference.engine.inputs import MISSING, Input, Value, clipped
 
@@ -25,6 +26,7 @@ Row = tuple[Value, ...]
 MAX_INPUTS = 1024
 
 
+@eager
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """The kind of answer: labels with scores in [0, 1], a value in a unit, or an anomaly score."""
@@ -131,7 +133,7 @@ class Signature:
             gc=False,
         )
         in_order = tuple.__class_getitem__(tuple(types))
-        return Union[by_name, in_order]  # noqa: UP007 - built at run time
+        return Union[eager(by_name), in_order]  # noqa: UP007 - built at run time
 
     def decoded_row(self, features: Any) -> Row:
         """The row of what `features_type` decoded.

@@ -15,6 +15,7 @@ import msgspec
 from django.db import connection, transaction
 
 from inference import ids
+from inference.engine.eager import eager
 from inference.engine.signature import Output, Signature
 from inference.models import Device, Endpoint, Version
 from inference.selectors import version_get
@@ -47,6 +48,7 @@ SELECT id, version_id, device_id, features::text, output::text, error {_MATCHING
 """
 
 
+@eager
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which stored predictions of an endpoint.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from inference.engine.eager import eager
+
 FORMAT = 1
 
 
@@ -96,6 +98,7 @@ class Quality(msgspec.Struct, frozen=True):
     worse: int
 
 
+@eager
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole report.
 

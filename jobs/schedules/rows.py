@@ -12,6 +12,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from inference.engine.eager import eager
 from inference.errors import NotFound
 from inference.models import Endpoint
 from jobs.models import ScheduleSlot
@@ -54,6 +55,7 @@ class BatchPlan(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_fiel
 Plan = RetrainingPlan | BatchPlan
 
 
+@eager
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What a row's `kwargs` hold. `since` is when its times began to count: nothing earlier is made up for."""
 

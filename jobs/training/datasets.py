@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from inference.engine.definition import Definition
+from inference.engine.eager import eager
 from inference.engine.errors import InvalidInput
 from inference.engine.inputs import Input
 from inference.engine.manifest import sha256
@@ -30,6 +31,7 @@ _float32 = struct.Struct("<f")
 Target = str | float
 
 
+@eager
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[data]` table of `endpoint.toml`.
 

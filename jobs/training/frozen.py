@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from inference.engine.eager import eager
 from inference.engine.signature import Row, Signature
 from jobs.errors import DataInvalid
 from jobs.training import datasets
@@ -24,6 +25,7 @@ _FORMAT = 1
 _encode = msgspec.json.Encoder().encode
 
 
+@eager
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What stands on the first line.
 

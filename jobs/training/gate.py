@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from inference.engine.eager import eager
 from inference.engine.signature import Output
 from jobs.errors import AlgorithmInvalid
 
@@ -29,6 +30,7 @@ ERRORS = {
 _DEFAULTS = {"classification": "balanced_accuracy", "regression": "r2", "anomaly": "average_precision"}
 
 
+@eager
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[gate]` of `params.toml`, every key of which may be left out.
 
