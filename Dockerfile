@@ -10,6 +10,7 @@ RUN python -m venv --without-pip /opt/venv \
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONFAULTHANDLER=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     FORETELL_HOME=/var/lib/foretell \
     HOST=0.0.0.0 \

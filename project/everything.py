@@ -129,6 +129,8 @@ class Everything:
             "REDIS_URL": self._addresses["redis_url"],
             "FORETELL_HOME": str(environment.home),
             "PYTHONUNBUFFERED": "1",
+            # A crash of a library leaves in the log where it was.
+            "PYTHONFAULTHANDLER": "1",
         }
         log = environment.home / "logs" / f"{name}.log"
         return Part(

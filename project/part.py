@@ -15,6 +15,7 @@ LOG_ROTATED_BYTES = 20_000_000
 """A log larger than this is set aside as `<name>.log.1` when its part starts."""
 
 _PR_SET_PDEATHSIG = 1
+_SHOWN = 200
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -99,14 +100,14 @@ class Part:
         return arrange
 
     def log_tail(self, lines: int = 3) -> str:
-        """The last lines of its log as one text, for an error message."""
+        """The last lines of its log as one text, for an error message; long ones are cut."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 4096))
                 text = file.read().decode(errors="replace")
         except OSError:
             return ""
-        return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+        return " | ".join(line.strip()[:_SHOWN] for line in text.splitlines()[-lines:] if line.strip())
 
 
 def dies_with_parent(signal_number: int, parent: int | None = None) -> Callable[[], None]:

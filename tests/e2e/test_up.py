@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from project import probes
 from tests.ports import free_port
 from tests.project.children import alive, until
 
@@ -138,10 +139,18 @@ def test_parts_that_die_come_back_and_a_killed_up_leaves_nothing(home, port, sta
     up = Up(home, port, DEMO="0")
     started.append(up)
     up.read_until("^Logs: ")
-    for name in ("celery -A project worker", "postgres -D"):
-        next(child for child in psutil.Process(up.process.pid).children() if name in " ".join(child.cmdline())).kill()
-    up.read_until("(worker|postgres) died")
-    up.read_until("(worker|postgres) died")
+    children = {" ".join(child.cmdline()): child for child in psutil.Process(up.process.pid).children()}
+    ends = {
+        "celery -A project worker": signal.SIGKILL,
+        "postgres -D": signal.SIGKILL,
+        "manage.py serve": signal.SIGSEGV,
+    }
+    for name, number in ends.items():
+        next(child for line, child in children.items() if name in line).send_signal(number)
+    for _ in ends:
+        up.read_until("(worker|postgres|web) died")
+    assert "Fatal Python error: Segmentation fault" in (home / "logs" / "web.log").read_text()
+    until(lambda: probes.ready(f"http://127.0.0.1:{port}", ()))
     until(lambda: len(json.loads(up.shell(up.said("curl "))).get("predictions", [])) == 1)
 
     family = up.family

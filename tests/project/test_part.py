@@ -35,6 +35,8 @@ def test_the_end_of_the_log_is_told_in_one_line(tmp_path):
     part = python("talker", "[print(n) for n in range(9)]", tmp_path)
     part.spawn().wait()
     assert part.log_tail() == "6 | 7 | 8"
+    part.log.write_text("x" * 1000)
+    assert part.log_tail() == "x" * 200
 
 
 def test_a_large_log_is_set_aside_at_the_start(tmp_path):
