@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import getpass
+import math
 import re
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -21,6 +22,10 @@ from inference.engine.store import FolderStore
 from inference.models import Endpoint, Scope
 from inference.selectors import endpoint_get
 
+OVERLAP_S = 3600
+"""How long a rotated credential stays good when nothing else is said."""
+YEAR_S = 365 * 24 * 3600
+"""The longest overlap of a rotation."""
 _SPAN = re.compile(r"(\d{1,5})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -81,6 +86,13 @@ def add_rights(parser: argparse.ArgumentParser, *, scopes: str) -> None:
     )
 
 
+def add_overlap(parser: argparse.ArgumentParser) -> None:
+    """`--overlap-s S`: how long a rotated credential stays good."""
+    parser.add_argument(
+        "--overlap-s", type=_overlap_s, default=OVERLAP_S, metavar="S", help=f"seconds; {OVERLAP_S} by default, 0: none"
+    )
+
+
 def rights(*, scope: str, endpoint: list[str], expires: datetime.datetime | None) -> dict[str, Any]:
     """What the options of `add_rights` say, as the services take it.
 
@@ -116,6 +128,17 @@ def moment(text: str) -> datetime.datetime:
     if said <= timezone.now():
         raise argparse.ArgumentTypeError(f"{text!r} is over already.")
     return said
+
+
+def _overlap_s(text: str) -> float:
+    """Seconds, from none to a year."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= YEAR_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no overlap. Say seconds, from 0 to {YEAR_S}.")
+    return seconds
 
 
 def _moment(text: str) -> datetime.datetime | None:

@@ -67,24 +67,29 @@ def credential_create(
 
 @transaction.atomic
 def credential_rotate(
-    *, credential: Credential, overlap_s: float, actor: str, created_by: AbstractBaseUser | None = None
+    *, credential: Credential, overlap_s: float, actor: str, expires_at: datetime.datetime | None = None
 ) -> Issued:
     """Make a credential with the same rights; the old one ends after an overlap, or at its own end if that is sooner.
 
     Args:
         overlap_s: how long both are good, in seconds; 0 revokes the old one at once.
         actor: who does it, for the control log.
+        expires_at: when the new one ends; None = when the old one would have.
+
+    Raises:
+        ValidationError: the credential is over: what was taken away must not come back under another name.
     """
     # Locked, so that two rotations at once make a chain and not two heirs with the old one's full life.
     old = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= timezone.now()):
+        raise ValidationError(f"{old} is over, so it has no rights to hand on. Create another one.")
     issued = credential_create(
         actor=actor,
         device=old.device,
         service=old.service,
         scopes=old.scopes,
         endpoints=old.endpoints.all(),
-        expires_at=old.expires_at,
-        created_by=created_by,
+        expires_at=expires_at or old.expires_at,
     )
     credential_retire(credential=old, overlap_s=overlap_s, actor=actor)
     return issued

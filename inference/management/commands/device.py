@@ -3,13 +3,10 @@
 import argparse
 from typing import Any
 
-from inference.management.command import RegistryCommand, add_rights, command_actor, rights
+from inference.management.command import RegistryCommand, add_overlap, add_rights, command_actor, rights
 from inference.models import Device, Scope
 from inference.selectors import device_get
 from inference.services import Issued, device_create, device_disable, device_enable, device_rotate
-
-OVERLAP_S = 3600
-"""How long a rotated device's old credential stays good when nothing else is said."""
 
 
 class Command(RegistryCommand):
@@ -25,9 +22,7 @@ class Command(RegistryCommand):
         add_rights(create, scopes=Scope.PREDICT)
         rotate = actions.add_parser("rotate", help="a new credential; the old ones end after an overlap")
         rotate.add_argument("name")
-        rotate.add_argument(
-            "--overlap-s", type=float, default=OVERLAP_S, metavar="S", help=f"seconds; {OVERLAP_S} by default, 0: none"
-        )
+        add_overlap(rotate)
         actions.add_parser("disable", help="refuse it, also on open sockets").add_argument("name")
         actions.add_parser("enable", help="let it in again").add_argument("name")
         actions.add_parser("list", help="all devices")

@@ -5,16 +5,16 @@ from typing import Any
 
 from django.utils import timezone
 
-from inference.management.command import RegistryCommand, add_rights, command_actor, rights
+from inference.management.command import RegistryCommand, add_overlap, add_rights, command_actor, moment, rights
 from inference.models import Credential, Scope
 from inference.selectors import credential_get
-from inference.services import credential_create, credential_revoke
+from inference.services import Issued, credential_create, credential_revoke, credential_rotate
 
 
 class Command(RegistryCommand):
     """Keys."""
 
-    help = "Make keys for programs, revoke credentials of programs and devices, list them."
+    help = "Make keys for programs, rotate and revoke credentials of programs and devices, list them."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """What it takes."""
@@ -22,6 +22,12 @@ class Command(RegistryCommand):
         create = actions.add_parser("create", help="a key for a program; it is the last line of the output")
         create.add_argument("name", help="the program's name")
         add_rights(create, scopes=f"{Scope.PREDICT},{Scope.READ}")
+        rotate = actions.add_parser("rotate", help="a new key with the same rights; the old one ends after an overlap")
+        rotate.add_argument("prefix", help="the 8 characters after ft_")
+        add_overlap(rotate)
+        rotate.add_argument(
+            "--expires", type=moment, metavar="WHEN", help="when the new one ends; by default as the old one"
+        )
         revoke = actions.add_parser("revoke", help="end a credential; its open sockets close within 5 s")
         revoke.add_argument("prefix", help="the 8 characters after ft_")
         actions.add_parser("list", help="all credentials, without their secrets")
@@ -30,15 +36,23 @@ class Command(RegistryCommand):
         """Do what the action says."""
         if action == "create":
             said = {key: options[key] for key in ("scope", "endpoint", "expires")}
-            issued = credential_create(service=name, actor=command_actor("key"), **rights(**said))
-            self.stdout.write("Keep this key: it can't be shown again.")
-            return issued.token
+            return self._tell(credential_create(service=name, actor=command_actor("key"), **rights(**said)))
+        if action == "rotate":
+            said = {"overlap_s": options["overlap_s"], "expires_at": options["expires"]}
+            return self._tell(
+                credential_rotate(credential=credential_get(prefix=prefix), actor=command_actor("key"), **said)
+            )
         if action == "revoke":
             credential = credential_get(prefix=prefix)
             credential_revoke(credential=credential, actor=command_actor("key"))
             return _line(credential)
         credentials = Credential.objects.select_related("device").prefetch_related("endpoints")
         return "\n".join(_line(credential) for credential in credentials)
+
+    def _tell(self, issued: Issued) -> str:
+        self.stdout.write(_line(issued.credential))
+        self.stdout.write("Keep this key: it can't be shown again.")
+        return issued.token
 
 
 def _line(credential: Credential) -> str:

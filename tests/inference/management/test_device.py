@@ -57,6 +57,30 @@ def test_a_key_is_revoked_by_its_prefix(run, shown):
     assert Credential.objects.get().revoked_at is not None
 
 
+def test_a_rotated_key_has_the_same_rights_and_the_old_one_an_end(run):
+    run("deploy")
+    first = run("key", "create", "report", "--scope", "read", "--endpoint", "flow")[-1]
+    *_, line, _, second = run("key", "rotate", first[3:11], "--overlap-s", "60")
+    assert TOKEN.fullmatch(second)
+    assert line == f"ft_{second[3:11]}_… of report  read  flow  good"
+    states = [line.split("  ")[-1] for line in run("key", "list")]
+    assert states[0] == "good"
+    assert states[1].startswith("good until")
+
+
+def test_a_rotated_key_gets_the_end_that_is_said(run):
+    first = run("key", "create", "report", "--expires", "30d")[-1]
+    assert run("key", "rotate", first[3:11], "--expires", "2090-01-31")[0].endswith("good until 2090-01-31 00:00 UTC")
+
+
+def test_a_key_that_is_over_has_no_heir(run):
+    token = run("key", "create", "report")[-1]
+    run("key", "revoke", token[3:11])
+    with pytest.raises(CommandError, match="is over, so it has no rights to hand on"):
+        run("key", "rotate", token[3:11])
+    assert Credential.objects.count() == 1
+
+
 def test_the_list_tells_rights_and_state_and_no_secret(run):
     run("deploy")
     tokens = [
@@ -86,6 +110,10 @@ def test_the_list_tells_rights_and_state_and_no_secret(run):
         (["key", "create", "report", "--expires", "2090-01-31T12:00"], "is no time"),
         (["key", "create", "report", "--expires", "2090-02-31"], "is no time"),
         (["key", "revoke", "nobody"], "was not found"),
+        (["key", "rotate", "nobody"], "was not found"),
+        (["key", "rotate", "nobody", "--overlap-s", "nan"], "is no overlap"),
+        (["device", "rotate", "known", "--overlap-s", "inf"], "is no overlap"),
+        (["device", "rotate", "known", "--overlap-s", "-1"], "is no overlap"),
     ],
 )
 def test_a_mistake_is_one_line_and_makes_nothing(run, words, said):

@@ -73,6 +73,15 @@ def test_a_rotation_without_overlap_revokes_the_old_one():
     assert old.revoked_at is not None
 
 
+@pytest.mark.parametrize("over", ["revoked_at", "expires_at"])
+def test_what_is_over_is_not_rotated(over):
+    old, _ = credential_create(service="report", scopes=["predict"], actor="test")
+    Credential.objects.update(**{over: timezone.now()})
+    with pytest.raises(ValidationError, match="is over"):
+        credential_rotate(credential=old, overlap_s=60, actor="test")
+    assert Credential.objects.count() == 1
+
+
 def test_revoking_twice_keeps_the_first_time():
     credential, _ = credential_create(service="report", scopes=["predict"], actor="test")
     credential_revoke(credential=credential, actor="test")
