@@ -152,7 +152,7 @@ def _answered(signature: Signature, runtime: Runtime, rows: Sequence[Row]) -> tu
 
 def _reason(bad: npt.NDArray[np.bool_], expected: Scores, found: Scores, rows: Sequence[Row]) -> str:
     """A sentence about the worst row."""
-    at = int(bad.argmax())
+    at = int(np.argmax(bad))
     shown = ", ".join("null" if value is None else f"{value!r:.20}" for value in rows[at][:12])
     wanted, got = np.atleast_1d(expected[at]), np.atleast_1d(found[at])
     worst = int(np.nan_to_num(np.abs(wanted - got), nan=math.inf).argmax())
