@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from inference.database import Database
+from inference.engine.signature import Signature
 from inference.ids import time_of
 from inference.models import Source
 
@@ -62,10 +63,10 @@ class PredictionRecord:
     stored: bool = True
 
 
-async def endpoint_signature(database: Database, *, endpoint_id: int) -> dict[str, Any]:
+async def endpoint_signature(database: Database, *, endpoint_id: int) -> Signature:
     """The signature an endpoint is known by, also while no version of it is live."""
     [(text,)] = await database.fetch(_SIGNATURE, (endpoint_id,))
-    return msgspec.json.decode(text)
+    return Signature.from_dict(msgspec.json.decode(text))
 
 
 async def endpoint_versions(database: Database, *, endpoint_id: int) -> list[VersionRecord]:

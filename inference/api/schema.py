@@ -24,6 +24,8 @@ from inference.engine.errors import (
     PredictTimeout,
     Problem,
 )
+from inference.engine.inputs import Input
+from inference.engine.signature import Output, Signature
 from inference.errors import (
     AuditUnavailable,
     InsufficientScope,
@@ -131,11 +133,10 @@ _ENDPOINT = {
     "champion": VERSION,
     "reason": None,
 }
-_SIGNATURE = {
-    "inputs": [{"name": name, "dtype": "float", "unit": "1", "min": -32768, "max": 32767} for name in SHUTTLE],
-    "output": {"kind": "classification", "labels": ["normal", "fault"]},
-    "digest": "sha256:" + "0f" * 32,
-}
+_SIGNATURE = Signature(
+    tuple(Input(name=name, dtype="float", unit="1", min=-32768, max=32767) for name in SHUTTLE),
+    Output(kind="classification", labels=("normal", "fault")),
+)
 _VERSIONS = [{"tag": VERSION, "digest": "sha256:" + "a7" * 32, "origin": "git", "created_at": "2026-11-22T14:00:00Z"}]
 
 endpoint_list = operation(
@@ -151,7 +152,12 @@ endpoint_detail = operation(
         200: answer(
             serializers.EndpointDetailSerializer,
             "Inputs come with units and ranges.",
-            _ENDPOINT | {"signature": _SIGNATURE, "versions": _VERSIONS},
+            _ENDPOINT
+            | {
+                "signature": _SIGNATURE.to_dict() | {"digest": _SIGNATURE.digest},
+                "features_schema": _SIGNATURE.json_schema(),
+                "versions": _VERSIONS,
+            },
         )
     }
     | problems(

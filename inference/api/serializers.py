@@ -91,6 +91,11 @@ class SignatureField(serializers.JSONField):
     """A signature."""
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class JsonSchemaField(serializers.JSONField):
+    """A JSON Schema."""
+
+
 class OneInstanceSerializer(serializers.Serializer):
     """A predict request for one instance."""
 
@@ -152,6 +157,7 @@ class EndpointDetailSerializer(EndpointSerializer):
     """An endpoint with its signature and versions."""
 
     signature = SignatureField()
+    features_schema = JsonSchemaField(help_text="A JSON Schema (2020-12) of `features` by name.")
     versions = VersionSerializer(many=True)
 
 

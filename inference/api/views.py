@@ -43,9 +43,13 @@ class EndpointView(ExpressView):
         if champion is None:
             signature = await records.endpoint_signature(database, endpoint_id=live.id)
         else:
-            signature = champion.signature.to_dict() | {"digest": champion.signature.digest}
-        versions = await records.endpoint_versions(database, endpoint_id=live.id)
-        return msgspec.json.encode(_summary(live) | {"signature": signature, "versions": versions})
+            signature = champion.signature
+        said = {
+            "signature": signature.to_dict() | {"digest": signature.digest},
+            "features_schema": signature.json_schema(),
+            "versions": await records.endpoint_versions(database, endpoint_id=live.id),
+        }
+        return msgspec.json.encode(_summary(live) | said)
 
 
 class PredictView(ExpressView):

@@ -235,8 +235,12 @@ class Signature:
         return Columns(len(rows), np.ascontiguousarray(matrix.reshape(-1, len(rows)).T), integers, strings)
 
     def json_schema(self) -> dict[str, Any]:
-        """A JSON Schema of the object form of `features`."""
+        """A JSON Schema of the object form of `features`, for the tools of those who send them.
+
+        It refuses what `row` refuses, except characters that can't be stored.
+        """
         return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
             "properties": {one.name: one.schema for one in self.inputs},
             "required": list(self.names),

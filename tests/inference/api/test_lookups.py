@@ -35,6 +35,7 @@ def test_the_list_shows_the_endpoints_of_the_credential(client: httpx.Client, ke
 def test_an_endpoint_shows_its_signature_and_versions(client: httpx.Client) -> None:
     detail = client.get("/api/v1/endpoints/valve/").json()
     assert detail["signature"] == valve.SIGNATURE.to_dict() | {"digest": valve.SIGNATURE.digest}
+    assert detail["features_schema"] == valve.SIGNATURE.json_schema()
     assert [version["tag"] for version in detail["versions"]] == ["table-1.0.0"]
     shuttle = client.get("/api/v1/endpoints/shuttle-fault/").json()
     assert {"name", "dtype", "unit", "min", "max"} <= set(shuttle["signature"]["inputs"][0])
@@ -49,7 +50,8 @@ def test_an_endpoint_without_a_version_shows_its_signature_and_why(client: httpx
     detail = client.get("/api/v1/endpoints/idle/").json()
     assert detail["champion"] is None
     assert detail["reason"] == "no version is deployed"
-    assert detail["signature"]["inputs"][0]["name"] == "temp"
+    assert detail["signature"] == valve.SIGNATURE.to_dict() | {"digest": valve.SIGNATURE.digest}
+    assert detail["features_schema"] == valve.SIGNATURE.json_schema()
     assert detail["versions"] == []
 
 

@@ -1,5 +1,6 @@
 """A signature decodes fast, explains slowly, and both agree."""
 
+import json
 import math
 
 import msgspec
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from inference.engine.errors import InvalidInput, InvalidSignature
 from inference.engine.inputs import FLOAT32_MAX, Input
@@ -48,6 +50,15 @@ def test_what_the_slow_path_accepts_differs_from_the_fast_one_in_whole_floats_on
     row = slow(signature, by_name)
     if row is not None and fast(signature, by_name) is None:
         assert any(isinstance(by_name[one.name], float) and one.dtype in ("int", "int64") for one in signature.inputs)
+
+
+@given(st.data())
+def test_the_schema_accepts_what_the_signature_reads(data: st.DataObject) -> None:
+    signature = data.draw(signatures())
+    by_name = {one.name: data.draw(values(one)) for one in signature.inputs}
+    sent = json.loads(json.dumps(by_name))
+    schema = Draft202012Validator(json.loads(json.dumps(signature.json_schema())))
+    assert schema.is_valid(sent) == (slow(signature, sent) is not None)
 
 
 @given(st.data())
