@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from inference.engine.errors import InvalidInput, InvalidSignature
-from inference.engine.inputs import FLOAT32_MAX, Input
+from inference.engine.inputs import FLOAT32_MAX, MAX_STRING, Input
 from inference.engine.signature import Output, Row, Signature
-from tests.inference.engine.signatures import MIXED, NUMERIC, signatures, values
+from tests.inference.engine.signatures import MIXED, NUMERIC, inputs, signatures, values
 
 GOOD = {"level": 50, "count": None, "kind": "pump", "serial": 2**60 + 1, "note": "a: b", "site": "new", "heat": 1.5}
 
@@ -54,11 +54,14 @@ def test_what_the_slow_path_accepts_differs_from_the_fast_one_in_whole_floats_on
 
 @given(st.data())
 def test_the_schema_accepts_what_the_signature_reads(data: st.DataObject) -> None:
-    signature = data.draw(signatures())
-    by_name = {one.name: data.draw(values(one)) for one in signature.inputs}
-    sent = json.loads(json.dumps(by_name))
+    one = data.draw(inputs("a"))
+    low, high = one.refused_beyond
+    beyond = [low - abs(low) - 1, high + abs(high) + 1, "of no category", "x" * (MAX_STRING + 1), None]
+    signature = Signature((one,), Output(kind="regression"))
     schema = Draft202012Validator(json.loads(json.dumps(signature.json_schema())))
-    assert schema.is_valid(sent) == (slow(signature, sent) is not None)
+    for value in (data.draw(values(one)), *beyond):
+        sent = json.loads(json.dumps({"a": value}))
+        assert schema.is_valid(sent) == (slow(signature, sent) is not None)
 
 
 @given(st.data())
