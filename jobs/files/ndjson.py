@@ -80,7 +80,10 @@ def rows(data: bytes, known: Header, signature: Signature) -> list[Row | Refusal
 
 
 def cells(data: bytes, known: Header) -> list[list[Any]]:
-    """The values of each line by column; None where a line does not have it, everywhere where it can't be read."""
+    """The values of each line by column; None where a line does not have it, everywhere where it can't be read.
+
+    A line that is no UTF-8 has the replacement character in it.
+    """
     return [_values(text, known) for text in _lines(data)]
 
 
@@ -205,7 +208,7 @@ def _may_wrap(known: Header) -> bool:
 
 def _values(text: bytes, known: Header) -> list[Any]:
     try:
-        said = msgspec.json.decode(text)
+        said = msgspec.json.decode(text if lines.is_utf8(text) else text.decode(errors="replace"))
     except (msgspec.DecodeError, RecursionError):
         said = None
     if not isinstance(said, dict):

@@ -1,7 +1,6 @@
 """Results as a Parquet file that is sent while it is made."""
 
 import io
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,7 +137,7 @@ def _cell(value: Any, one: Input | None) -> Any:
             return float(value)
         except OverflowError:
             return None
-    whole = math.isfinite(value) and value == int(value)
+    whole = isinstance(value, int) or value.is_integer()
     return int(value) if whole and -(2**63) <= value < 2**63 else None
 
 

@@ -91,6 +91,12 @@ def test_a_line_too_deep_to_be_read_is_written_without_its_values() -> None:
     assert files.cells(deep + LINE, "ndjson", HEADER) == [[None] * 5, [*ROW, "a:b"]]
 
 
+def test_a_line_that_is_no_utf8_is_written_with_the_values_that_can_be_read() -> None:
+    latin = b'{"level":1.5,"count":2,"kind":"gr\xfcn","serial":9,"id":"a:b"}\n'
+
+    assert files.cells(latin + LINE, "ndjson", HEADER) == [[1.5, 2, "gr\ufffdn", 9, "a:b"], [*ROW, "a:b"]]
+
+
 def test_two_halves_of_an_object_are_two_bad_lines(path: Path) -> None:
     found = read(path, LINE + LINE.replace(b',"kind', b'\n,"kind') + LINE)
 

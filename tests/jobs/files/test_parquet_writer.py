@@ -89,6 +89,22 @@ def test_results_are_typed_as_the_signature_says(came: str) -> None:
     assert list(table.slice(29_999).to_pylist()[0].values()) == second
 
 
+@pytest.mark.parametrize("came", ["csv", "ndjson"])
+def test_an_integer_beyond_every_float_is_no_value_of_an_integer_column(came: str) -> None:
+    huge = b"9" * 400
+    data = {
+        "csv": b",".join([b"1.5", huge, b"pump", huge, b"x"]) + b"\n",
+        "ndjson": b'{"level":1.5,"count":%s,"kind":"pump","serial":%s,"id":"x"}\n' % (huge, huge),
+    }[came]
+    writer = files.Writer("parquet", HEADER, OUTPUT, SMALL, came)
+
+    cells = files.cells(data, came, HEADER)
+    written = writer.head() + writer.rows(1, cells, [(None, "out_of_range", "No.")]) + writer.end()
+
+    (row,) = pq.read_table(io.BytesIO(written)).to_pylist()
+    assert [row[name] for name in HEADER.columns] == [1.5, None, "pump", None, "x"]
+
+
 def test_what_was_written_is_an_input_again(tmp_path: Path) -> None:
     path = tmp_path / "input.parquet"
     writer = files.Writer("parquet", Header(SMALL.names), OUTPUT, SMALL)
