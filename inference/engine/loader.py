@@ -1,5 +1,6 @@
 """From verified bytes to a model that answers. Nothing is opened before its digest is known to be right."""
 
+import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ INLINE_S = 0.0005
 """A full batch that costs less than this is answered in the event loop; a slower model gets a thread."""
 FULL_BATCH = 64
 _TRIES = 5
+# Filters of warnings are the process's: of two threads that change them side by side, the one that ends last puts back
+# what the other had set, for good, and the one that ends first takes the other's away while it still opens its file.
+_filters = threading.Lock()
 
 logger = structlog.get_logger(__name__)
 
@@ -123,7 +127,7 @@ def estimator_of(manifest: Manifest, data: bytes, *, place: str = MODEL) -> obje
             )
     from sklearn.exceptions import InconsistentVersionWarning
 
-    with warnings.catch_warnings():
+    with _filters, warnings.catch_warnings():
         warnings.simplefilter("error", InconsistentVersionWarning)
         try:
             return loads(data, distributions=manifest.distributions, place=place)

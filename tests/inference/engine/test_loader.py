@@ -6,14 +6,16 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
 import pytest
 
+from inference.engine import loader, pickles, store
 from inference.engine import manifest as manifests
-from inference.engine import store
 from inference.engine.errors import ArtifactCorrupted, ArtifactError, ArtifactUnsafe, ManifestMismatch, ModelError
 from inference.engine.loader import FULL_BATCH, load
 from inference.engine.manifest import File, Manifest
@@ -145,6 +147,33 @@ def test_a_pickle_that_says_it_is_of_another_scikit_learn_is_refused(version: Pa
 
     with pytest.raises(ArtifactUnsafe, match="another scikit-learn"):
         load(version, digest=digest)
+
+
+def test_pickles_opened_side_by_side_leave_the_filters_of_warnings_alone(
+    version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, data = manifests.read((version / manifests.NAME).read_bytes()), (version / "model.joblib").read_bytes()
+    opened = {"first": Event(), "second": Event()}
+    first_over = Event()
+
+    def loads(data: bytes, *, distributions: tuple[str, ...], place: str) -> Any:
+        opened[place].set()
+        if place == "first":
+            opened["second"].wait(0.5)  # It must not come: this is how long it is given to.
+        else:
+            first_over.wait(10)
+        return pickles.loads(data, distributions=distributions, place=place)
+
+    monkeypatch.setattr(loader, "loads", loads)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(loader.estimator_of, manifest, data, place="first")
+        assert opened["first"].wait(10)
+        second = threads.submit(loader.estimator_of, manifest, data, place="second")
+        first.result()
+        first_over.set()
+        second.result()
+    assert list(warnings.filters) == before
 
 
 @pytest.mark.parametrize(
