@@ -123,7 +123,7 @@ class Batcher:
         return outputs
 
     def _run_in_thread(self, jobs: list[Job], rows: Sequence[Row]) -> None:
-        """Run one batch in a thread; past the timeout its rows are answered and the thread is left to end alone."""
+        """Run one batch in a thread; past the timeout its rows are answered and a busy thread is left to end alone."""
         loop = asyncio.get_running_loop()
         try:
             future = loop.run_in_executor(self._executor, self._outcomes, rows)
@@ -143,6 +143,7 @@ class Batcher:
 
         def timed_out() -> None:
             timer.cancel()
+            future.cancel()  # one that still waits for a thread would be run for nobody
             logger.error("the model did not answer in time", version=self.model.tag, timeout_s=self._timeout_s)
             self._deliver(jobs, [PredictTimeout(self.model.tag, self._timeout_s)] * len(rows))
             self._next()

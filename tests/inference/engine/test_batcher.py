@@ -122,6 +122,20 @@ async def test_a_model_that_hangs_is_answered_for_and_the_next_batch_runs(execut
     assert after.outcomes == ["2.0"]
 
 
+async def test_a_batch_whose_time_is_over_before_a_thread_is_free_is_not_run() -> None:
+    model, running = Echo(inline=False), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: running.set() or model.gate.wait(20))
+        assert await asyncio.to_thread(running.wait, 20)
+        batcher = Batcher(model, pool, timeout_s=0.05)
+        late = Asked(1.0)
+        batcher.submit(late)
+        await late.done.wait()
+        model.gate.set()
+    assert [type(outcome) for outcome in late.outcomes or ()] == [PredictTimeout]
+    assert model.batches == []
+
+
 async def test_a_caller_that_raises_does_not_strand_its_neighbours(executor: ThreadPoolExecutor) -> None:
     class Broken(Asked):
         def predicted(self, outcomes: Sequence[Outcome]) -> None:
