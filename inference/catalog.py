@@ -68,7 +68,7 @@ class Catalog:
     Args:
         database: where endpoints, deployments and versions stand.
         store: where versions lie.
-        executor: threads that load models, and that run the slow ones.
+        executor: threads that run the models too slow for the event loop.
         revision: tells when to look again.
     """
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import OrderedDict
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,8 @@ MAX_KEPT = 4
 """Versions kept loaded beside the champions."""
 RETRY_S = 10.0
 """How long a version that could not be loaded is left alone before another try."""
+LOADERS = max(2, min(4, os.cpu_count() or 2))
+"""Threads that load versions. They run none: a model that hangs must not keep its successor from being loaded."""
 
 logger = structlog.get_logger(__name__)
 
@@ -61,12 +64,13 @@ class VersionShelf:
 
     Args:
         store: where versions lie.
-        executor: threads that load models, and that run the slow ones.
+        executor: threads that run the models too slow for the event loop.
     """
 
     def __init__(self, store: FolderStore, *, executor: Executor) -> None:
         self._store = store
         self._executor = executor
+        self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="loader")
         self._kept: OrderedDict[int, LiveVersion] = OrderedDict()
         self._loading: dict[int, asyncio.Task[LiveVersion]] = {}
         self._failures: dict[int, _Failure] = {}
@@ -113,6 +117,7 @@ class VersionShelf:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, ModelUnavailable):
                 await task
+        self._loaders.shutdown(wait=False, cancel_futures=True)
 
     def _load_ended(self, published: PublishedVersion, task: asyncio.Task[LiveVersion]) -> None:
         self._loading.pop(published.id, None)
@@ -125,7 +130,7 @@ class VersionShelf:
             return loader.load(self._store.path(published.digest), digest=published.digest)
 
         try:
-            model = await asyncio.get_running_loop().run_in_executor(self._executor, load)
+            model = await asyncio.get_running_loop().run_in_executor(self._loaders, load)
         except ArtifactError as error:
             raise ModelUnavailable(published.tag, f"{error.code}: {error}") from error
         except Exception as error:

@@ -31,7 +31,7 @@ SWITCH_S = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's own 5 ms, several times a
 request, would triple the latency of live predictions while a download is being written."""
 THREADS = max(2, min(4, os.cpu_count() or 2))
-"""Load models, and run the ones too slow for the event loop. Each holds one core while it does."""
+"""Run the models too slow for the event loop. Each holds one core while it does."""
 
 
 class Runtime:

@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> GatedStore:
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    """Where versions are loaded."""
+    """Where slow versions run."""
     with ThreadPoolExecutor(2) as pool:
         yield pool
 

@@ -1,6 +1,7 @@
 """What is live, in memory: it follows the registry, never serves a bad file, and never leaves an endpoint silent."""
 
 import asyncio
+import threading
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -57,6 +58,15 @@ async def test_the_old_version_answers_while_the_new_one_is_loaded(catalog, stor
     assert await answered(catalog.endpoint("flow").champion) == '{"value":6}'
     store.gate.set()
     await until(catalog, lambda: champion(catalog) == "line-1.0.0")
+
+
+async def test_models_that_hang_do_not_keep_their_successor_from_being_loaded(catalog, executor, deploy):
+    gate = threading.Event()
+    hung = [executor.submit(gate.wait, 20) for _ in range(4)]
+    await deploy("line-1.0.0")
+    await until(catalog, lambda: champion(catalog) == "line-1.0.0")
+    assert not any(one.done() for one in hung)
+    gate.set()
 
 
 async def test_rolling_back_loads_nothing_again(catalog, store, deploy):
