@@ -33,6 +33,9 @@ _VERSIONS = """
 SELECT id, endpoint_id, algorithm || '-' || major || '.' || minor || '.' || patch, digest FROM inference_version
 """
 
+PATIENCE_S = 2.0
+"""How long everything else that has changed waits for a version that is being loaded."""
+
 logger = structlog.get_logger(__name__)
 
 
@@ -205,7 +208,15 @@ class Catalog:
         if last_good is not None and last_good.id == deployed.id:
             return last_good, None
         try:
-            return self._loaded(deployed.id) or await self._shelf.load(deployed), None
+            if (live := self._loaded(deployed.id)) is not None:
+                return live, None
+            loading = asyncio.ensure_future(self._shelf.load(deployed))
+            # A process that has just started has nothing to answer with meanwhile.
+            await asyncio.wait({loading}, timeout=PATIENCE_S if self._picture else None)
+            if not loading.done():
+                loading.add_done_callback(self._came_late)
+                return last_good, f"{deployed.tag}: it is still being loaded"
+            return loading.result(), None
         except ModelUnavailable as error:
             logger.error(
                 "the deployed version can't be loaded",
@@ -215,6 +226,12 @@ class Catalog:
                 answers=last_good.tag if last_good else None,
             )
             return last_good, f"{deployed.tag}: {error.reason}"
+
+    def _came_late(self, loading: asyncio.Future[LiveVersion]) -> None:
+        """Look again, now that a version is loaded, or known not to be loadable."""
+        if not loading.cancelled() and loading.exception() is None:
+            self._shelf.keep(loading.result())
+        self._changed.set()
 
     def _replace(self, picture: _Picture) -> None:
         old, self._picture = self._picture, picture

@@ -60,6 +60,35 @@ async def test_the_old_version_answers_while_the_new_one_is_loaded(catalog, stor
     await until(catalog, lambda: champion(catalog) == "line-1.0.0")
 
 
+async def test_what_else_changes_does_not_wait_for_a_version_that_loads_for_long(
+    catalog, store, deploy, release, artifacts, monkeypatch
+):
+    monkeypatch.setattr("inference.catalog.PATIENCE_S", 0.05)
+    store.gate.clear()
+    await deploy("line-1.0.0")
+    tiny.write_endpoint(artifacts, "leak", slug="leak")
+    await release()
+    await until(catalog, lambda: "leak" in catalog.endpoints)
+    endpoint, asked = catalog.endpoint("flow"), len(store.asked)
+    assert (endpoint.champion.tag, endpoint.reason) == ("line-1.2.0", "line-1.0.0: it is still being loaded")
+    store.gate.set()
+    await until(catalog, lambda: champion(catalog) == "line-1.0.0")
+    assert catalog.endpoint("flow").reason is None
+    assert len(store.asked) == asked
+
+
+async def test_a_version_that_fails_late_says_why(catalog, store, deploy, monkeypatch, tmp_path):
+    monkeypatch.setattr("inference.catalog.PATIENCE_S", 0.05)
+    digest = tiny.digest_of(tmp_path / "artifacts" / "flow" / "line" / "1.0.0")
+    FolderStore.path(store, digest).rename(tmp_path / "away")
+    store.gate.clear()
+    await deploy("line-1.0.0")
+    await until(catalog, lambda: "still being loaded" in (catalog.endpoint("flow").reason or ""))
+    store.gate.set()
+    await until(catalog, lambda: "artifact_missing" in (catalog.endpoint("flow").reason or ""))
+    assert champion(catalog) == "line-1.2.0"
+
+
 async def test_models_that_hang_do_not_keep_their_successor_from_being_loaded(catalog, executor, deploy):
     gate = threading.Event()
     hung = [executor.submit(gate.wait, 20) for _ in range(4)]
