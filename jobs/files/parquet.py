@@ -22,6 +22,7 @@ from inference.engine.signature import Row, Signature
 from jobs.errors import BadFile, BadHeader, FileTooLarge, NoRows
 from jobs.files import columns, header, refusal
 from jobs.files.header import MOST_COLUMNS, Header
+from jobs.files.memory import bounded
 from jobs.files.parquet_writer import Writer
 from jobs.files.pieces import MOST_CELL, MOST_ROWS, Piece
 from jobs.files.refusal import Refusal
@@ -33,6 +34,11 @@ _BATCH = 200
 _BUFFER = 64 * 1024
 MOST_UNPACKED = 2 * 1024**3
 """Bytes that a file may have when unpacked: a short file may hold the same long text a million times."""
+MOST_AT_ONCE = 1024**3
+"""Bytes of memory that reading a batch may take: what a file says of its sizes need not be so, and a dictionary of one
+endless text is unpacked once a row."""
+MOST_FOOTER = 8 * 1024**2
+"""Bytes of a footer, which is read whole and takes some twenty times as much of a web process's memory."""
 
 
 def inspect(path: Path, signature: Signature, carried: Sequence[str] = ()) -> Header:
@@ -100,6 +106,7 @@ def cells(data: bytes, known: Header) -> list[list[Any]]:
 
 def _opened(source: BinaryIO) -> pq.ParquetFile:
     """The file, looked at from outside."""
+    _check_footer(source)
     with _told():
         file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True)
         about = file.metadata
@@ -113,11 +120,23 @@ def _opened(source: BinaryIO) -> pq.ParquetFile:
     return file
 
 
+def _check_footer(source: BinaryIO) -> None:
+    """Refuse a footer that is too long. What ends in none is for pyarrow to refuse."""
+    end = source.seek(0, io.SEEK_END)
+    source.seek(max(0, end - 8))
+    length = int.from_bytes(source.read(4), "little")
+    source.seek(0)
+    if MOST_FOOTER < length < end:
+        raise BadFile(f"The footer has {length:,} bytes; at most {MOST_FOOTER:,} are read. Write larger row groups.")
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """What pyarrow raises about a file's contents as our error."""
     try:
         yield
+    except MemoryError as error:
+        raise FileTooLarge(MOST_AT_ONCE, "bytes when some rows are unpacked") from error
     except (pa.ArrowException, OSError, ValueError) as error:
         # The disk's own errors have numbers; pyarrow's, which are of the same class, have none.
         if isinstance(error, OSError) and error.errno:
@@ -141,11 +160,11 @@ def _batches(source: BinaryIO, known: Header, most_rows: int, most_bytes: int) -
     file = _opened(source)
     batches = file.iter_batches(min(_BATCH, most_rows), columns=list(known.columns), use_threads=False)
     while True:
-        with _told():
+        with _told(), bounded(MOST_AT_ONCE):
             batch = next(batches, None)
-        if batch is None:
-            return
-        arrays = [column.cast(_plain(column.type)) for column in batch.columns]
+            if batch is None:
+                return
+            arrays = [column.cast(_plain(column.type)) for column in batch.columns]
         if any(types.is_string(array.type) and _longest(array) > MOST_CELL for array in arrays):
             raise BadFile(f"A text has more than {MOST_CELL:,} bytes.")
         yield from _fitting(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names), most_bytes)
