@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from inference.engine.errors import InvalidInput, Problem
-from inference.engine.inputs import MAX_STRING, MISSING, clipped
+from inference.engine.inputs import MAX_STRING, MISSING, clipped, with_kind
 from inference.engine.times import moment
 from inference.errors import NotFound
 from inference.ids import prediction_id
@@ -65,7 +65,7 @@ def _value(value: object, path: tuple[str | int, ...]) -> str | int | float:
             raise bad_label(value, "a label or a number", path)
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise bad_label("nothing" if value is MISSING else value, "a label or a number", path)
+        raise bad_label(value, "a label or a number", path)
     try:
         finite = math.isfinite(value)
     except OverflowError:
@@ -78,4 +78,5 @@ def _value(value: object, path: tuple[str | int, ...]) -> str | int | float:
 
 def bad_label(value: object, possible: str, path: tuple[str | int, ...]) -> InvalidInput:
     """The refusal of a value that is none of the possible ones."""
-    return InvalidInput(Problem("bad_label", path, f"`value` expects {possible}; got {clipped(value)}."))
+    came = "nothing" if value is MISSING else with_kind(value)
+    return InvalidInput(Problem("bad_label", path, f"`value` expects {possible}; got {came}."))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from inference.engine.errors import ForetellError, InvalidInput, Problem
-from inference.engine.inputs import clipped
+from inference.engine.inputs import clipped, with_kind
 from inference.engine.instances import Instance
 from inference.engine.signature import Row, Signature
 from inference.engine.times import moment
@@ -144,7 +144,7 @@ class MessageReader:
             n = value.get("n")
             if n is None or (isinstance(n, int) and not isinstance(n, bool) and abs(n) <= MAX_SEQ):
                 return Ping(n)
-            return Refused("wrong_type", f"`n` expects an integer; got {clipped(n)}.", "n")
+            return Refused("wrong_type", f"`n` expects an integer; got {with_kind(n)}.", "n")
         if kind == "feedback":
             return _feedback(value)
         expected = "Expected type reading, readings, feedback or ping"
@@ -214,7 +214,7 @@ def _field_problems(value: dict[str, Any]) -> Iterable[Problem]:
     if "seq" in value:
         seq = value["seq"]
         if isinstance(seq, bool) or not isinstance(seq, int) or not 1 <= seq <= MAX_SEQ:
-            yield Problem("bad_seq", ("seq",), f"`seq` expects an integer from 1 to 2^53-1; got {clipped(seq)}.")
+            yield Problem("bad_seq", ("seq",), f"`seq` expects an integer from 1 to 2^53-1; got {with_kind(seq)}.")
     for name in ("id", "subject"):
         text = value.get(name, "")
         if not isinstance(text, str):

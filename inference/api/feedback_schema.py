@@ -11,7 +11,7 @@ from inference.http import media
 from inference.http.requests import MAX_BODY_BYTES
 
 _TOLD = {"prediction": PREDICTION_ID, "stored": True, "duplicate": False, "revision": 1}
-_BAD_LABEL = Problem("bad_label", ("value",), "`value` expects one of normal, fault; got leak.")
+_BAD_LABEL = Problem("bad_label", ("value",), "`value` expects one of normal, fault; got the text leak.")
 _BODY_PROBLEMS: tuple[ForetellError, ...] = (
     InvalidInput(Problem("malformed_json", (), "Not JSON at 1:17: Expecting value.")),
     http.BodyTooLarge(MAX_BODY_BYTES),

@@ -192,7 +192,7 @@ predict = operation(
         http.UnsupportedEncoding("gzip"),
         InvalidInput(
             Problem("missing_feature", ("instances", 0, "s4"), "`s4` is required (float)."),
-            Problem("wrong_type", ("instances", 1, "s1"), '`s1` expects float; got "12".'),
+            Problem("wrong_type", ("instances", 1, "s1"), "`s1` expects float; got the text 12."),
         ),
         ModelError(VERSION),
         ModelUnavailable("Endpoint 'shuttle-fault'", "no version is deployed"),

@@ -173,7 +173,7 @@ class Input:
 
     def _check_number(self, value: object, where: tuple[str | int, ...]) -> Value | Problem:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self._refused("wrong_type", value, where)
+            return self._refused("wrong_type", value, where, named=True)
         if isinstance(value, float) and not math.isfinite(value):
             detail = f"`{self.name}` expects {self.expected}; the number is not finite."
             return Problem("not_finite", where, detail)
@@ -188,7 +188,7 @@ class Input:
 
     def _check_string(self, value: object, where: tuple[str | int, ...]) -> str | Problem:
         if not isinstance(value, str):
-            return self._refused("wrong_type", value, where)
+            return self._refused("wrong_type", value, where, named=True)
         if len(value) > MAX_STRING:
             detail = f"`{self.name}` expects at most {MAX_STRING} characters; got {len(value)}."
             return Problem("string_too_long", where, detail)
@@ -199,8 +199,9 @@ class Input:
             return self._refused("unknown_category", value, where)
         return value
 
-    def _refused(self, code: str, value: object, where: tuple[str | int, ...]) -> Problem:
-        return Problem(code, where, f"`{self.name}` expects {self.expected}; got {clipped(value)}.")
+    def _refused(self, code: str, value: object, where: tuple[str | int, ...], *, named: bool = False) -> Problem:
+        came = with_kind(value) if named else clipped(value)
+        return Problem(code, where, f"`{self.name}` expects {self.expected}; got {came}.")
 
 
 def clipped(value: object, limit: int = _SHOWN) -> str:
@@ -212,6 +213,14 @@ def clipped(value: object, limit: int = _SHOWN) -> str:
     return (
         text if len(text) <= limit and (not isinstance(value, str) or len(value) <= limit) else text[: limit - 1] + "…"
     )
+
+
+def with_kind(value: object) -> str:
+    """What came, as `clipped` shows it, where a text and a number may look the same: `the text 12`."""
+    if isinstance(value, str):
+        return f"the text {clipped(value)}" if value else "an empty text"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"the number {clipped(value)}" if is_number else clipped(value)
 
 
 def _plain(number: float) -> float | int:

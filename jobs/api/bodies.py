@@ -6,7 +6,7 @@ from typing import Any
 
 from inference.engine import strict_json
 from inference.engine.errors import InvalidInput, Problem
-from inference.engine.inputs import MISSING, clipped
+from inference.engine.inputs import MISSING, clipped, with_kind
 from inference.engine.times import moment
 
 MOST_TEXT = 1000
@@ -79,7 +79,7 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            raise self._refused("wrong_type", name, f"a whole number; got {clipped(value)}")
+            raise self._refused("wrong_type", name, f"a whole number; got {with_kind(value)}")
         if not low <= value <= high:
             raise self._refused("out_of_range", name, f"{low} to {high}; got {clipped(value)}")
         return value

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from inference.engine.errors import InvalidInput, Problem
+from inference.engine.inputs import clipped
 from inference.http.replies import Reply
 from inference.http.requests import Request
 from inference.http.views import ExpressView
@@ -120,7 +121,7 @@ def _plan(body: Fields, *, required: bool) -> Plan | None:
         return None
     kind = said.text("kind", required=True)
     if kind not in _PLANS:
-        detail = f"`kind` expects one of {', '.join(_PLANS)}."
+        detail = f"`kind` expects one of {', '.join(_PLANS)}; got {clipped(kind)}."
         raise InvalidInput(Problem("wrong_type", ("plan", "kind"), detail))
     plan = body.inner("plan", *_PLANS[kind])
     assert plan is not None

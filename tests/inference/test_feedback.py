@@ -120,7 +120,7 @@ async def test_items_are_judged_in_order_and_one_by_one(predict: Predict, databa
         "bad_label",
         "bad_label",
     ]
-    assert str(outcomes[4]) == "`value` expects one of normal, fault; got leak."
+    assert str(outcomes[4]) == "`value` expects one of normal, fault; got the text leak."
     kept = await stored_rows()
     assert sorted(kept, key=str) == sorted(
         [(1, value, "service:lab") for value in (1.5, "fault", "anomaly")] + [(2, 2, "service:lab")], key=str

@@ -110,6 +110,22 @@ def test_the_sentence_says_what_was_expected_and_what_came() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "came"),
+    [
+        ("level", "12", "the text 12"),
+        ("level", "", "an empty text"),
+        ("level", True, "true"),
+        ("serial", "7", "the text 7"),
+        ("serial", 7.5, "7.5"),
+        ("kind", 3, "the number 3"),
+    ],
+)
+def test_a_text_and_a_number_that_look_alike_are_told_apart(name: str, value: object, came: str) -> None:
+    with pytest.raises(InvalidInput, match=f"; got {came}.$"):
+        MIXED.row(GOOD | {name: value})
+
+
+@pytest.mark.parametrize(
     ("value", "code"),
     [
         ("12", "wrong_type"),

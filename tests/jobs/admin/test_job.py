@@ -67,7 +67,7 @@ def test_results_are_downloaded_beside_their_input(browser, job, format, media_t
         assert lines[:3] == [
             "a,b,row,status,value,error,detail",
             "1,2,1,ok,3,,",
-            "x,3,2,error,,wrong_type,`a` expects float from -100 to 100; got x.",
+            "x,3,2,error,,wrong_type,`a` expects float from -100 to 100; got the text x.",
         ]
 
 

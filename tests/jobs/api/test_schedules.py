@@ -74,6 +74,12 @@ def test_a_schedule_that_cannot_be_is_refused(jobs: httpx.Client, said: dict[str
     assert jobs.get(SCHEDULES).json() == {"schedules": []}
 
 
+def test_a_plan_that_is_none_is_told_what_came(jobs: httpx.Client) -> None:
+    for plan, came in (({"kind": "backup"}, "backup"), ({"kind": "batch", "hours": "24"}, "the text 24")):
+        refused = checked(jobs.post(SCHEDULES, json=DAILY | {"plan": plan}), 422, "wrong_type")
+        assert refused["detail"].endswith(f"; got {came}.")
+
+
 def test_whether_there_is_a_device_of_that_name_is_not_told(jobs: httpx.Client) -> None:
     device_create(name="pump-1", actor="test")
     for name in ("pump-1", "nobody"):

@@ -101,7 +101,7 @@ def test_one_bad_row_leaves_the_others_alone(path: Path) -> None:
     assert found[:600] == found[604:] == [ROW] * 600
     refused = [one for one in found if isinstance(one, Refusal)]
     assert [one.code for one in refused] == ["wrong_type", "wrong_shape", "invalid_encoding", "wrong_shape"]
-    assert refused[0].detail == "`level` expects float from 0 to 130; got x."
+    assert refused[0].detail == "`level` expects float from 0 to 130; got the text x."
     assert "5" in refused[1].detail
     assert "3" in refused[1].detail
 

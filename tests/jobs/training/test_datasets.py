@@ -41,7 +41,7 @@ def test_a_compressed_file_is_read_and_its_own_bytes_are_summed(tmp_path: Path) 
     ("line", "said"),
     [
         ("500,7,1,gas,0", r"line 3: `flue_c` expects float from 20 to 400 or null; got 500\.0"),
-        ("hot,7,1,gas,0", r"line 3: `flue_c` expects float from 20 to 400 or null; got hot"),
+        ("hot,7,1,gas,0", r"line 3: `flue_c` expects float from 20 to 400 or null; got the text hot"),
         ("100,,1,gas,0", "line 3: `starts` must not be null"),
         ("100,7.5,1,gas,0", "line 3: `starts` expects int"),
         ("100,7,1,gas,2", "line 3: 'state' must be one of well, due; it is '2'"),
