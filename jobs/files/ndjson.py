@@ -6,6 +6,7 @@
   is no object refuses the file.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -73,7 +74,7 @@ def rows(data: bytes, known: Header, signature: Signature) -> list[Row | Refusal
     texts = _lines(data)
     if not texts:
         return []
-    carried = tuple(name for name in known.columns if name not in signature.names)
+    carried = tuple(name for name in known.columns if name not in signature.names and _is_plain(name))
     form = _Form(signature, carried, wrapped=_may_wrap(known) and _MARK in texts[0])
     found = form.rows(data, texts)
     return list(found) if found is not None else [_one(text, form, known, signature) for text in texts]
@@ -199,6 +200,11 @@ def _one(text: bytes, form: _Form, known: Header, signature: Signature) -> Row |
         detail = f"`{clipped(next(iter(inputs)))}` has no place beside `features`. Name it in `carry`, or leave it out."
         return Refusal("unknown_field", detail)
     return refusal.checked(features, signature)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether JSON writes a key without escapes. Others msgspec has no fields for; their lines are read closely."""
+    return json.dumps(name, ensure_ascii=False) == f'"{name}"'
 
 
 def _may_wrap(known: Header) -> bool:

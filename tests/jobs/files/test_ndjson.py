@@ -121,6 +121,16 @@ def test_a_text_with_nul_or_half_a_pair_is_refused(path: Path) -> None:
     assert [getattr(one, "code", one) for one in found] == [("a",), "invalid_character", "invalid_character", ("😀",)]
 
 
+@pytest.mark.parametrize("name", ['size "L"', "a\\b", "tab\t", "Größe: m", ""])
+def test_a_carried_key_may_have_any_name(path: Path, name: str) -> None:
+    named = LINE.replace(b'"id"', json.dumps(name).encode())
+    path.write_bytes(LINE.replace(b',"id":"a:b"', b"") + named + LINE)
+
+    found = tables.read(path, "ndjson", SMALL, [name])
+    assert [getattr(one, "code", one) for one in found] == [ROW, ROW, "unknown_feature"]
+    assert files.cells(named, "ndjson", Header((*SMALL.names, name))) == [[*ROW, "a:b"]]
+
+
 def test_a_carried_key_is_no_input(path: Path) -> None:
     path.write_bytes(LINE)
 
