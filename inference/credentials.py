@@ -68,18 +68,19 @@ class _Row:
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """An open socket that wants to know when its caller loses what it relies on."""
+    """An open socket that wants to know when its caller loses what it relies on, and what else the caller loses."""
 
     caller: Caller
     slug: str
     on_loss: Callable[[ForetellError], None]
+    on_change: Callable[[Caller], None]
 
     def loss(self, row: _Row | None) -> ForetellError | None:
         """What the caller has lost, given its row now (None when the row is gone)."""
         if row is None or row.revoked:
             return TokenRevoked()
-        # A rotation gives a credential an end that it did not have.
-        self.caller = replace(self.caller, expires_at=row.caller.expires_at)
+        # A rotation gives a credential an end that it did not have; other endpoints may be taken from it.
+        self.caller = replace(self.caller, expires_at=row.caller.expires_at, endpoints=row.caller.endpoints)
         if self.caller.expired:
             return TokenExpired()
         if row.disabled:
@@ -220,16 +221,23 @@ class Credentials:
 
     # ---- Is it still? -----------------------------------------------------------------------------------------------
 
-    def watch(self, caller: Caller, slug: str, on_loss: Callable[[ForetellError], None]) -> Callable[[], None]:
+    def watch(
+        self,
+        caller: Caller,
+        slug: str,
+        on_loss: Callable[[ForetellError], None],
+        on_change: Callable[[Caller], None] = lambda caller: None,
+    ) -> Callable[[], None]:
         """Call `on_loss` once, on the event loop, when the caller may no longer use the endpoint: at most 5 s later.
 
         It gets TokenExpired, TokenRevoked, DeviceDisabled, UnknownEndpoint (taken out of the credential's endpoints)
-        or InsufficientScope (a scope was taken away).
+        or InsufficientScope (a scope was taken away). `on_change` gets the caller as it is from then on when it may
+        still use this endpoint and not the same others.
 
         Returns:
             What ends the watch.
         """
-        watch = _Watch(caller, slug, on_loss)
+        watch = _Watch(caller, slug, on_loss, on_change)
         self._watches.add(watch)
         if self._current.get(caller.credential_id) is not caller:
             # Something changed between its look-up and now, when no one watched.
@@ -269,8 +277,11 @@ class Credentials:
         for watch in list(self._watches):
             if watch.caller.credential_id not in watched:
                 continue
+            allowed = watch.caller.endpoints
             if loss := watch.loss(rows.get(watch.caller.credential_id)):
                 self._tell(watch, loss)
+            elif watch.caller.endpoints != allowed and watch in self._watches:
+                watch.on_change(watch.caller)
 
     def _tell(self, watch: _Watch, loss: ForetellError) -> None:
         if watch in self._watches:

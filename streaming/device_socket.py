@@ -81,7 +81,7 @@ class DeviceSocket:
         stop_listening = [
             predictor.catalog.on_change(self._catalog_changed),
             predictor.recorder.on_availability(self._availability_changed),
-            predictor.credentials.watch(self._asked.caller, self.slug, self._lost),
+            predictor.credentials.watch(self._asked.caller, self.slug, self._lost, self._feedback.speak_for),
         ]
         if not predictor.recorder.available:
             self._availability_changed(False)

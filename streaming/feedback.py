@@ -46,6 +46,10 @@ class FeedbackLine:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._store(), name="stream feedback")
 
+    def speak_for(self, caller: Caller) -> None:
+        """Take the caller as it is now: what its credential may no longer reach, it can't speak of."""
+        self._caller = caller
+
     async def finish(self) -> None:
         """Wait until all that was taken is stored or refused."""
         if self._task is not None:

@@ -1,13 +1,21 @@
 """Feedback over a socket of a real server: committed before it is acknowledged, in order, each device on its own."""
 
+import asyncio
 import json
 import uuid
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 
+from inference.engine.example import example
 from tests.faults.stack import ENDPOINT, Stack
-from tests.streaming.device import READING, asked, received, stream
+from tests.streaming.device import READING, address, asked, received, stream
+
+OTHER = "water-flow"
+TAKE_AWAY = """\
+DELETE FROM inference_credential_endpoints WHERE endpoint_id = (SELECT id FROM inference_endpoint WHERE slug = %s)
+"""
 
 ROWS = "SELECT revision, value, source FROM inference_feedback WHERE prediction_id = %s ORDER BY source, revision"
 
@@ -73,6 +81,25 @@ async def test_another_device_s_prediction_is_not_there(server: Stack, token: st
     assert {error["code"] for error in errors} == {"not_found"}
     assert errors[0] == errors[1]
     assert server.sql(ROWS, (prediction,)) == []
+
+
+async def test_a_credential_that_lost_an_endpoint_can_speak_of_it_no_more_on_an_open_socket(server: Stack) -> None:
+    scopes = ("--endpoint", ENDPOINT, "--endpoint", OTHER, "--scope", "predict,feedback")
+    token = server.manage("device", "create", "narrowed", *scopes).strip().splitlines()[-1]
+    headers = {"Authorization": f"Bearer {token}"}
+    async with connect(address(server, endpoint=OTHER), additional_headers=headers) as one:
+        features = example(await received(one), {})
+        other = (await asked(one, json.dumps({"features": features})))["id"]
+    async with stream(server, token=token) as one:
+        await received(one)
+        mine = (await asked(one))["id"]
+        assert (await asked(one, feedback(other, "x")))["code"] == "bad_label"
+        server.sql(TAKE_AWAY, (OTHER,))
+        async with asyncio.timeout(30):
+            while (await asked(one, feedback(other, "x")))["code"] == "bad_label":
+                pass
+        assert (await asked(one, feedback(other, "x")))["code"] == "not_found"
+        assert (await asked(one, feedback(mine, "fault")))["stored"] is True
 
 
 @pytest.mark.parametrize(

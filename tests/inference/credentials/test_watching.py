@@ -1,6 +1,8 @@
 """Who was let in is told when it is over."""
 
+import asyncio
 import datetime
+from dataclasses import replace
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -50,6 +52,16 @@ async def test_an_endpoint_taken_away_is_told(credentials, flow):
     await sync_to_async(issued.credential.endpoints.remove)(leak)
     assert isinstance(await awaited(leak_lost), UnknownEndpoint)
     assert not flow_lost.done()
+
+
+async def test_another_endpoint_taken_away_leaves_a_caller_with_the_rest(credentials, flow):
+    leak = await Endpoint.objects.acreate(slug="leak", name="L", folder="l", signature={}, signature_digest="-")
+    issued = await make_device(name="pump", endpoints=[flow, leak])
+    caller = await credentials.resolve(header(issued))
+    changed = asyncio.get_running_loop().create_future()
+    credentials.watch(caller, "flow", changed.set_exception, changed.set_result)
+    await sync_to_async(issued.credential.endpoints.remove)(leak)
+    assert await awaited(changed) == replace(caller, endpoints=frozenset({"flow"}))
 
 
 async def test_a_scope_taken_away_is_told(credentials):
