@@ -28,6 +28,9 @@ INSERT INTO jobs_result (job_id, row, error, detail) SELECT %s, row, %s, %s FROM
 """
 # Shared, so that chunks of one job end side by side; whoever cancels the job waits for them, or comes first.
 _STILL_WANTED = "SELECT 1 FROM jobs_batchjob WHERE id = %s AND state IN ('running', 'paused') FOR SHARE"
+# Row locks that are shared overtake whoever waits to change the row, for as long as there are some. These queue up.
+_SIDE_BY_SIDE = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _LIVE_S = 5.0
 _PIECE_CHARACTERS, _PAUSE_S = 32 * 1024, 0.002
 # A chunk's results at once are some 2 MB of Postgres's log, whose end a live prediction's commit would wait for.
@@ -87,6 +90,15 @@ def job_finish(job_id: object) -> None:
         logger.info("a batch job is done", job=str(job_id))
 
 
+def wait_for_stores(job_id: object) -> None:
+    """Wait until the chunks of a job that are being stored are, before those that come now, and keep others waiting.
+
+    Call it in the transaction that changes the job's state, before the job is locked.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_ALONE, [_turn(job_id)])
+
+
 def poison() -> int:
     """Give up chunks that ended their worker too often: their rows end as errors, so that the job can end.
 
@@ -144,6 +156,7 @@ def _store(lease: Lease, chunk: Chunk, made: Outcome, *, gently: bool) -> None:
     with transaction.atomic():
         lease.release(state=Chunk.State.DONE, ok=made.ok, errors=made.errors, finished_at=Now())
         with connection.cursor() as cursor:
+            cursor.execute(_SIDE_BY_SIDE, [_turn(chunk.job_id)])
             cursor.execute(_STILL_WANTED, [chunk.job_id])
             if cursor.fetchone() is None:
                 raise LeaseLost("chunk", chunk.pk)
@@ -152,6 +165,10 @@ def _store(lease: Lease, chunk: Chunk, made: Outcome, *, gently: bool) -> None:
             with connection.wrap_database_errors, cursor.copy(COPY) as copy:
                 for piece in _pieces(made.text) if gently else (made.text,):
                     copy.write(piece)
+
+
+def _turn(job_id: object) -> str:
+    return f"foretell batch job {job_id}"
 
 
 def _pieces(text: str) -> Iterator[str]:

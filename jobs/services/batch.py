@@ -15,7 +15,7 @@ from inference.errors import UnknownEndpoint, UnknownVersion
 from inference.models import Deployment, Endpoint, Role, Version
 from inference.services import control_log_write
 from jobs import storage
-from jobs.batch.chunks import job_finish
+from jobs.batch.chunks import job_finish, wait_for_stores
 from jobs.batch.reading import folder
 from jobs.errors import JobState
 from jobs.models import BatchJob, Chunk
@@ -202,6 +202,7 @@ def _change(
 ) -> BatchJob:
     """Bring a job into another state if it is in one of the possible ones, and write that down."""
     with transaction.atomic():
+        wait_for_stores(job.pk)
         # `no_key`: its chunks, which only refer to it, don't wait.
         now = BatchJob.objects.select_for_update(no_key=True).get(pk=job.pk)
         if now.state not in possible or now.expired_at is not None:

@@ -1,6 +1,7 @@
 """Jobs that are cancelled, paused, resumed and tried again while they are worked on."""
 
 import threading
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -16,9 +17,11 @@ from jobs.services import batch_job_cancel, batch_job_pause, batch_job_resume, b
 from jobs.workers import sweeper
 from tests.jobs.batch.scene import begun, expire, line, meddle, objects, read, said
 from tests.jobs.orders import order, results
+from tests.project.children import until
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 State = BatchJob.State
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def test_a_job_cancelled_in_the_middle_of_a_chunk_gets_none_of_its_results(flow: Endpoint) -> None:
@@ -51,6 +54,49 @@ def test_a_cancellation_waits_for_a_chunk_that_is_being_stored(flow: Endpoint, d
         other.rollback()
     thread.join()
     assert cancelled.is_set()
+
+
+def test_chunks_that_come_to_be_stored_do_not_overtake_who_pauses_the_job(
+    flow: Endpoint, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many workers there is always one that stores, and nobody could stop them."""
+    job = read(flow, 8)
+    storing, go_on, ended = threading.Event(), threading.Event(), list[str]()
+    pieces = chunks._pieces
+
+    def held_up(text: str) -> Iterator[str]:
+        storing.set()
+        assert go_on.wait(30)
+        yield from pieces(text)
+
+    monkeypatch.setattr(chunks, "predictions_live", lambda **_: not storing.is_set())
+    monkeypatch.setattr(chunks, "_pieces", held_up)
+    first, second = begun(), begun()
+    steps: dict[str, Callable[[], object]] = {
+        "first": lambda: chunks.work(first),
+        "paused": lambda: batch_job_pause(job=job, actor="ada"),
+        "second": lambda: chunks.work(second),
+    }
+
+    def run(name: str) -> None:
+        try:
+            steps[name]()
+            ended.append(name)
+        finally:
+            connection.close()
+
+    threads = {name: threading.Thread(target=run, args=[name]) for name in steps}
+    threads["first"].start()
+    assert storing.wait(30)
+    with psycopg.connect(dsn, autocommit=True) as other:
+        for waiting, name in enumerate(("paused", "second"), 1):
+            threads[name].start()
+            until(lambda least=waiting: ended or other.execute(_WAITING).fetchone() == (least,))
+    go_on.set()
+    for thread in threads.values():
+        thread.join()
+    assert ended[-1] == "second"
+    assert results(job) == said(8)
 
 
 def test_a_job_cancelled_while_it_is_read_gets_no_chunks(flow: Endpoint) -> None:
