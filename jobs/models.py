@@ -90,6 +90,7 @@ class BatchJob(Leased, Requested):
         default=list, help_text="Columns that are no inputs and go into the results as they are."
     )
     rows = models.IntegerField(null=True, help_text="Known once the input was read.")
+    resumed_at = models.DateTimeField(null=True, editable=False, help_text="When it was last resumed or tried again.")
     report = models.JSONField(null=True, help_text="Of a query that is done: how the version differs from then.")
     expired_at = models.DateTimeField(null=True, editable=False, help_text="From then on input and results are gone.")
 

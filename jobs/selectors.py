@@ -4,6 +4,7 @@ import datetime
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Now
@@ -24,7 +25,8 @@ class Progress:
     Attributes:
         rows: of the input; None until it was read.
         done: rows that ended, as `ok` or as an error; `errors` has how many of the latter by code.
-        rows_per_s: of the last `RATE_S` seconds while it runs, over all of its time once it is over; None before.
+        rows_per_s: of the last `RATE_S` seconds while it runs, over all of its time once it is over; counted from when
+            it was last resumed or tried again. None before the first rows, and while it is paused.
         eta_s: when it will be done at that rate; None when that can't be said.
         chunks, poison: how many there are, and how many of them were given up.
     """
@@ -42,28 +44,32 @@ class Progress:
 def batch_progress(*, job: BatchJob) -> Progress:
     """How far a job is, by what its finished chunks say."""
     over = Q(state__in=_OVER)
+    since = job.started_at and max(job.started_at, job.resumed_at or job.started_at)
+    # What is done before was done in time that is not counted either: the pause, say, is not the job's.
+    stretch = over & Q(finished_at__gt=since) if since else over
     said = job.chunks.aggregate(
         chunks=Count("pk"),
         poison=Count("pk", filter=Q(state=Chunk.State.POISON)),
         done=Coalesce(Sum("rows", filter=over), 0),
         ok=Coalesce(Sum("ok", filter=over), 0),
-        recent=Coalesce(Sum("rows", filter=over & Q(finished_at__gt=Now() - _seconds(RATE_S))), 0),
+        stretch=Coalesce(Sum("rows", filter=stretch), 0),
+        recent=Coalesce(Sum("rows", filter=stretch & Q(finished_at__gt=Now() - _seconds(RATE_S))), 0),
+        last=Max("finished_at", filter=stretch),
         # Times of jobs are Postgres's, so its clock says how much has passed.
         now=Max(Now()),
     )
     errors: Counter[str] = Counter()
     for counts in job.chunks.filter(over).exclude(errors={}).values_list("errors", flat=True):
         errors.update(counts)
-    rate = _rate(job, said["done"], said["recent"], said["now"])
+    rate = _rate(job, since, said)
     left = (job.rows or 0) - said["done"]
-    running = job.state == BatchJob.State.RUNNING
     return Progress(
         rows=job.rows,
         done=said["done"],
         ok=said["ok"],
         errors=dict(sorted(errors.items())),
         rows_per_s=rate,
-        eta_s=left / rate if running and rate else None,
+        eta_s=left / rate if job.state == BatchJob.State.RUNNING and rate else None,
         chunks=said["chunks"],
         poison=said["poison"],
     )
@@ -104,12 +110,18 @@ def batch_job_list(*, endpoints: Iterable[int] | None = None, state: str = "") -
     return jobs.order_by("-pk")
 
 
-def _rate(job: BatchJob, done: int, recent: int, now: datetime.datetime | None) -> float | None:
-    """Rows a second: of late while it runs, on the whole once it is over."""
-    if job.started_at is None or now is None or not done:
+def _rate(job: BatchJob, since: datetime.datetime | None, said: dict[str, Any]) -> float | None:
+    """Rows a second of the stretch that began then: of late while it runs, on the whole once it is over."""
+    if since is None or not said["stretch"]:
         return None
-    passed_s = max(((job.finished_at or now) - job.started_at).total_seconds(), 0.001)
-    return done / passed_s if job.finished_at is not None else recent / min(RATE_S, passed_s)
+    if job.finished_at is not None:
+        # Up to its last rows: it may have been paused for long when it was cancelled.
+        return said["stretch"] / _passed_s(since, said["last"])
+    return said["recent"] / min(RATE_S, _passed_s(since, said["now"])) if job.state == BatchJob.State.RUNNING else None
+
+
+def _passed_s(since: datetime.datetime, until: datetime.datetime) -> float:
+    return max((until - since).total_seconds(), 0.001)
 
 
 def _seconds(count: float) -> datetime.timedelta:

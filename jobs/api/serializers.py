@@ -45,7 +45,8 @@ class ProgressSerializer(serializers.Serializer):
     ok = serializers.IntegerField()
     errors = serializers.DictField(child=serializers.IntegerField(), help_text="Rows that ended so, by code.")
     rows_per_s = serializers.FloatField(
-        allow_null=True, help_text="Of late while it runs, on the whole when it is over."
+        allow_null=True,
+        help_text="Of late while it runs, on the whole when it is over, since it was last resumed or tried again.",
     )
     eta_s = serializers.FloatField(allow_null=True, help_text="Seconds left at that rate, where that can be said.")
     chunks = serializers.IntegerField()

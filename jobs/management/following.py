@@ -19,6 +19,7 @@ LINE_S = 5.0
 """Where there is no terminal, a line comes so often while nothing but numbers change."""
 SILENT_S = 30
 OVER = (BatchJob.State.DONE, BatchJob.State.FAILED, BatchJob.State.CANCELLED)
+_FOLLOWED = ("state", "rows", "code", "detail", "started_at", "resumed_at", "finished_at")
 _NO_WORKER = "No worker was heard of for 30 s. Is one running? `make up` starts them."
 _AWAY = "Postgres does not answer. Waiting."
 
@@ -35,7 +36,7 @@ def follow(job: BatchJob, *, say: Callable[[str], object], console: Console) -> 
     with shown:
         while True:
             try:
-                job.refresh_from_db(fields=["state", "rows", "code", "detail", "started_at", "finished_at"])
+                job.refresh_from_db(fields=_FOLLOWED)
                 progress = batch_progress(job=job)
                 shown.draw(job, progress, hint="" if job.state in OVER or _worked_on() else _NO_WORKER)
             except (OperationalError, InterfaceError):

@@ -124,7 +124,8 @@ def batch_job_resume(*, job: BatchJob, actor: str) -> BatchJob:
     Raises:
         JobState: it is not paused.
     """
-    return _change(job, actor, "resumed", (State.PAUSED,), wakes=True, state=_going_on(), code="", detail="")
+    going: dict[str, Any] = {"state": _going_on(), "resumed_at": Now(), "code": "", "detail": ""}
+    return _change(job, actor, "resumed", (State.PAUSED,), wakes=True, **going)
 
 
 def batch_job_cancel(*, job: BatchJob, actor: str) -> BatchJob:
@@ -147,12 +148,14 @@ def batch_job_retry(*, job: BatchJob, actor: str) -> BatchJob:
     with transaction.atomic():
         # Chunks before the job, as workers lock them.
         again = Q(state=Chunk.State.POISON) | ~Q(errors={}) | Q(state__in=[Chunk.State.WAITING, Chunk.State.RUNNING])
-        Chunk.objects.filter(again, job=job.pk).update(
+        todo = Chunk.objects.filter(again, job=job.pk).update(
             state=Chunk.State.WAITING, attempts=0, leased_until=None, token=F("token") + 1, finished_at=None
         )
         cleared: dict[str, Any] = {"attempts": 0, "report": None, "finished_at": None, "code": "", "detail": ""}
         # The token: a report of the results so far does not count, however soon the job is done again.
         cleared |= {"token": F("token") + 1, "leased_until": None}
+        # With nothing to do its rate stays that of the work there was.
+        cleared["resumed_at"] = Now() if todo else Case(When(rows=None, then=Now()), default=F("resumed_at"))
         possible = (State.DONE, State.FAILED)
         _change(job, actor, "tried again", possible, wakes=True, state=_going_on(), **cleared)
         # With nothing to do again it is over as before.
