@@ -27,6 +27,7 @@ _KEPT_TABLES = (
 )
 _SERVERS_OWN = frozenset({"inference_webprocess", "inference_presence"})
 """What a web process that outlives a file's tests writes of itself."""
+_LOGS = ("root", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 # How fast a machine is does not decide about a property: the usual deadline is a fifth of a second an example.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -121,14 +122,18 @@ def clean_tables(dsn: str, django_db_blocker) -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A file whose tests leave rows or a level of the log behind fails itself, instead of whichever comes next."""
-    level = logging.root.level
+    levels = _levels()
     yield
-    assert logging.root.level == level, "The tests of this file changed the level of the log."
+    assert _levels() == levels, "The tests of this file changed the level of a log."
     if _dsn not in request.config.stash:
         return
     with psycopg.connect(request.config.stash[_dsn], autocommit=True) as connection:
         left = set(_used_tables(connection)) - _SERVERS_OWN
     assert left == set(), "The tests of this file left rows. Use `clean_tables`."
+
+
+def _levels() -> dict[str, int]:
+    return {name: logging.getLogger(name).level for name in _LOGS}
 
 
 def _used_tables(connection: psycopg.Connection) -> list[str]:

@@ -1,11 +1,13 @@
 """The web server's socket, limits and processes."""
 
+import logging
 import os
 import resource
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -181,6 +183,17 @@ def test_it_may_open_as_many_sockets_as_the_system_allows():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.fixture
+def levels() -> Iterator[None]:
+    """Puts back the levels of uvicorn's logs, which its settings change in the process that makes them."""
+    logs = [logging.getLogger(f"uvicorn.{name}") for name in ("error", "access", "asgi")]
+    before = [log.level for log in logs]
+    yield
+    for log, level in zip(logs, before, strict=True):
+        log.setLevel(level)
+
+
+@pytest.mark.usefixtures("levels")
 def test_the_server_keeps_what_the_hello_promises():
     config = Config("project.asgi:application")
     assert config.ws_max_size == session.FRAME_BYTES
