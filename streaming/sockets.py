@@ -41,10 +41,12 @@ class OpenSockets:
         self._empty = asyncio.Event()
 
     def add(self, socket: DeviceSocket) -> None:
-        """Count a socket in."""
+        """Count a socket in. One whose handshake had begun before the drain did comes to its end at once."""
         self._open.add(socket)
         if socket.device_id is not None:
             self.by_device[socket.device_id] += 1
+        if self.draining:
+            socket.drain()
 
     def remove(self, socket: DeviceSocket) -> None:
         """Count a socket out."""
