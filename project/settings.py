@@ -198,6 +198,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.console.sidebar.favicon"}],
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": ["project.console.look.stylesheet"],
+    "SCRIPTS": ["project.console.look.script"],
     "LOGIN": {"form": "project.console.login.LoginForm"},
     "DASHBOARD_CALLBACK": "project.console.live.context",
     "SIDEBAR": {"show_search": False, "navigation": "project.console.sidebar.navigation"},

@@ -131,6 +131,22 @@ def test_a_viewer_is_offered_neither_deploying_nor_trying(visit):
         expect(page.get_by_role("link", name=hidden)).to_have_count(0)
 
 
+def test_the_menus_are_pressed_by_keyboard(dora):
+    page = dora.page
+    page.get_by_role("button", name="Your account: dora").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("nav").get_by_role("button", name="Light")).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Change password")).to_be_focused()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    live = page.locator("#nav-sidebar-inner a", has_text="Live")
+    expect(live).to_be_hidden()
+    page.get_by_role("button", name="Menu").press("Enter")
+    expect(live).to_be_focused()
+
+
 def violations(page: Page) -> list[str]:
     """What axe finds wrong on the page as it is shown now."""
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
