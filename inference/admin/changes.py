@@ -38,7 +38,14 @@ class LoggedAdmin:
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[tuple[str | None, dict[str, Any]]]:
         """The fields, and a line for the reason where something may be changed."""
         fieldsets = list(super().get_fieldsets(request, obj))
-        return [*fieldsets, (None, {"fields": [REASON]})] if self._asks(request, obj) else fieldsets
+        if not self._asks(request, obj):
+            return fieldsets
+        # Where no fields are named, Django takes all that the form has.
+        fieldsets = [
+            (name, said | {"fields": [field for field in said["fields"] if field != REASON]})
+            for name, said in fieldsets
+        ]
+        return [*fieldsets, (None, {"fields": [REASON]})]
 
     def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: Iterable[Any], change: bool) -> None:
         """Save what belongs to the row, and write down what became other."""

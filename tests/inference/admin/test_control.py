@@ -107,6 +107,14 @@ def test_an_admin_is_no_superuser_and_makes_none(client, adam, admin_user):
     assert (admin_user.password, admin_user.is_active) == (old, True)
 
 
+def test_a_form_without_named_fields_asks_why_once(browser, db):
+    group = Group.objects.create(name="guests")
+    page = f"/auth/group/{group.pk}/change/"
+    assert browser.get(page).content.decode().count('name="reason"') == 1
+    browser.post(page, {"name": "visitors", "reason": "more polite"})
+    assert _last()[1:] == ("group.change", "visitors", {"name": "guests"}, {"name": "visitors"}, "more polite")
+
+
 def test_a_deleted_group_is_written_down(browser, db):
     group = Group.objects.create(name="guests")
     other = Group.objects.create(name="visitors")
