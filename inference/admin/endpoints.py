@@ -63,6 +63,7 @@ class EndpointView(PageView):
         return self.page(
             f"console/{template}",
             title=title or self.endpoint.name,
+            subtitle="" if title else self.tab,  # before the title, in the window's only
             status=status,
             endpoint=self.endpoint,
             champion=self._champion,

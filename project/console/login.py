@@ -88,6 +88,7 @@ class ResetView(FrameMixin, views.PasswordResetView):
     success_url = reverse_lazy("password_reset_done")
     extra_context = {
         "title": "A new password for",
+        "window": "A new password",
         "lead": "Get a link by mail to set a new password.",
         "button": "Send the link",
     }

@@ -53,6 +53,11 @@ def test_the_list_leads_to_the_page(browser, flow):
     assert f'href="{PAGE}"' in _page(browser, "/inference/endpoint/")
 
 
+def test_a_window_is_named_after_the_page_and_the_endpoint(browser, flow):
+    for address, said in ((PAGE, "Overview"), (f"{PAGE}versions/", "Versions"), (f"{PAGE}connect/", "Connect")):
+        assert f"<title> {said} | Flow | " in _page(browser, address)
+
+
 def test_the_page_tells_what_is_asked_and_answered_and_what_was_live(browser, flow):
     page = _page(browser, PAGE)
     for shown in ("-100 to 100", "regression", "l/s", "line-1.0.0", "The first champion", "by test"):
