@@ -67,7 +67,6 @@ class DeviceAdmin(KeptAdmin):
     list_filter = [ConnectedFilter, ("owner", AutocompleteSelectFilter)]
     list_filter_submit = True
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ["name", "description"]
     autocomplete_fields = ["owner"]
     actions = ["disable", "enable"]

@@ -1,17 +1,27 @@
 """Endpoints, versions, and what was live when."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
+from unfold.views import ChangeList
 
 from inference.admin.notes import NotedAdmin
 from inference.admin.pages import KeptAdmin, ShownAdmin, table
 from inference.models import Deployment, Endpoint, Role, Version
+
+
+class EndpointList(ChangeList):
+    """The list of endpoints, whose rows lead to the console's own pages."""
+
+    def url_for_result(self, result: Endpoint) -> str:
+        """The endpoint's page."""
+        return reverse("console:endpoint", args=[result.slug])
 
 
 @admin.register(Endpoint)
@@ -21,7 +31,7 @@ class EndpointAdmin(NotedAdmin, KeptAdmin):
 
     nothing_yet = "An endpoint is a question that models answer. `manage.py deploy` brings in those under artifacts/."
     list_display = ["page", "name", "champion", "audit", "owner", "retired_at"]
-    list_display_links = None
+    list_display_links = ["page"]
     search_fields = ["slug", "name"]
     fields = [
         "slug",
@@ -39,6 +49,10 @@ class EndpointAdmin(NotedAdmin, KeptAdmin):
     ]
     readonly_fields = [name for name in fields if name not in ("promotion", "owner", "retired_at")]
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list."""
+        return EndpointList
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: endpoints come from artifacts/."""
         return False
@@ -50,10 +64,9 @@ class EndpointAdmin(NotedAdmin, KeptAdmin):
         return super().get_queryset(request).select_related("owner").prefetch_related(prefetch)
 
     @display(description="Endpoint", ordering="slug")
-    def page(self, endpoint: Endpoint) -> SafeString:
+    def page(self, endpoint: Endpoint) -> str:
         """Its slug, which leads to its page."""
-        link = reverse("console:endpoint", args=[endpoint.slug])
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', link, endpoint.slug)
+        return endpoint.slug
 
     @display(description="Champion")
     def champion(self, endpoint: Endpoint) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from inference.models import Deployment, Endpoint, Version
+from inference.services import device_create
 
 
 @pytest.fixture
@@ -55,3 +56,29 @@ def test_times_are_written_as_the_records_have_them(browser, db):
         endpoint=flow, version=version, started_at="2026-01-02T15:04:05Z", actor="ada", reason="It is better."
     )
     assert "2026-01-02 15:04:05 UTC" in _page(browser, "/inference/deployment/")
+
+
+@pytest.mark.parametrize(
+    ("address", "title"),
+    [
+        ("/inference/prediction/", "Predictions"),
+        ("/auth/user/", "Users"),
+        ("/password_reset/", "A new password"),
+    ],
+)
+def test_a_window_is_named_after_what_it_shows(browser, db, address, title):
+    assert f"<title> {title} | Foretell" in _page(browser, address)
+
+
+def test_the_list_of_all_devices_does_not_offer_to_show_all(browser, db):
+    device_create(name="pump-1", actor="test")
+    device_create(name="mill-1", actor="test")
+    assert "Show all" not in _page(browser, "/inference/device/")
+    assert "1 result " in _page(browser, "/inference/device/?q=pump")
+
+
+def test_a_phone_names_the_first_value_of_an_endpoint(browser, db):
+    Endpoint.objects.create(slug="flow", name="Flow", folder="flow", signature={}, signature_digest="x")
+    page = _page(browser, "/inference/endpoint/")
+    assert 'data-label="Endpoint"' in page
+    assert "Select record" not in page
