@@ -26,6 +26,7 @@ from jobs.workers.pulse import Scheduler
 from project.celery import app
 from project.part import Part, end
 from tests.jobs.crew import ROOT, worker
+from tests.jobs.schedulers import new_scheduler
 from tests.project.children import until
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -74,7 +75,7 @@ def heard() -> Iterator[list[Any]]:
 def test_two_beats_send_a_slot_twice_and_it_starts_once(flow: Endpoint) -> None:
     # Daily: the next slot does not come between the two messages.
     missed(flow, f"0 {(NOW.hour + 12) % 24} * * *")
-    first, second = Scheduler(app=app), Scheduler(app=app)
+    first, second = new_scheduler(), new_scheduler()
     assert {first.schedule["nightly"].task, second.schedule["nightly"].task} == {"jobs.schedule_due"}
 
     with heard() as messages:
@@ -91,7 +92,7 @@ def test_a_daily_slot_that_was_missed_is_sent_at_whatever_hour_beat_is_back(flow
     missed(flow, f"0 {(NOW.hour + 12) % 24} * * *")
 
     with heard() as messages:
-        turned(Scheduler(app=app))
+        turned(new_scheduler())
         until(lambda: len(messages) >= 1)
 
     assert BatchJob.objects.get().schedule == "nightly"
@@ -110,7 +111,7 @@ def test_a_slot_that_no_message_told_of_is_started_by_a_worker(flow: Endpoint, d
 
 def test_beat_undoes_nothing_when_it_writes_down_what_it_sent(flow: Endpoint, dsn: str) -> None:
     missed(flow, "*/5 * * * *")
-    scheduler = Scheduler(app=app)
+    scheduler = new_scheduler()
     sent = scheduler.reserve(scheduler.schedule["nightly"])
 
     def write() -> None:
@@ -134,11 +135,11 @@ def test_a_disabled_schedule_is_not_sent(flow: Endpoint) -> None:
     missed(flow, "*/5 * * * *")
     schedule_change(schedule=schedule_get(name="nightly"), enabled=False, actor="ann")
 
-    assert "nightly" not in Scheduler(app=app).schedule
+    assert "nightly" not in new_scheduler().schedule
 
 
 def test_beat_writes_its_own_schedules_down_where_they_expire(flow: Endpoint) -> None:
-    Scheduler(app=app)
+    new_scheduler()
 
     own = {one.name: one for one in system_schedule_list()}
     assert own.keys() >= SCHEDULE.keys()

@@ -3,8 +3,8 @@
 import pytest
 from celery.contrib.testing.worker import start_worker
 
-from jobs.workers.pulse import Scheduler
 from project.celery import app
+from tests.jobs.schedulers import new_scheduler
 from tests.project.children import until
 
 
@@ -20,7 +20,7 @@ def test_a_worker_touches_its_pulse(dsn, clean_tables, pulse):
 
 
 def test_beat_touches_its_pulse_at_each_look(dsn, clean_tables, pulse):
-    scheduler = Scheduler(app=app)
+    scheduler = new_scheduler()
     scheduler.tick()
     assert pulse.exists()
 
@@ -28,5 +28,5 @@ def test_beat_touches_its_pulse_at_each_look(dsn, clean_tables, pulse):
 def test_without_a_file_nothing_is_touched(settings, dsn, clean_tables, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings.PULSE_FILE = None
-    Scheduler(app=app).tick()
+    new_scheduler().tick()
     assert list(tmp_path.iterdir()) == []
