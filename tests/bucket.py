@@ -1,5 +1,6 @@
 """A bucket on a server that speaks S3, for tests of what is kept there."""
 
+import json
 import logging
 import uuid
 from dataclasses import dataclass
@@ -30,6 +31,21 @@ class Bucket:
     def storages(self) -> dict[str, Any]:
         """What Django's settings say of it."""
         return env.storages(self.url, Path("/nowhere"))
+
+    def refuse(self, action: str, *names: str) -> None:
+        """From now on answer 403 to whoever does this to one of these objects, and to nothing else.
+
+        Args:
+            action: `GetObject`, `PutObject`, `DeleteObject`, or `*`.
+            names: within the bucket; `*` stands for anything.
+        """
+        whole = [f"arn:aws:s3:::{self.objects.name}/{name}" for name in names]
+        said = {"Effect": "Deny", "Principal": "*", "Action": f"s3:{action}", "Resource": whole}
+        self.objects.Policy().put(Policy=json.dumps({"Version": "2012-10-17", "Statement": [said]}))
+
+    def allow(self) -> None:
+        """Refuse nothing any more."""
+        self.objects.Policy().delete()
 
 
 class S3Server:

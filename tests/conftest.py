@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -14,6 +15,10 @@ from asgiref.sync import SyncToAsync
 from hypothesis import HealthCheck, settings
 
 from project.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
+
+if TYPE_CHECKING:
+    # It takes a while, and few tests need it.
+    from tests.bucket import Bucket, S3Server
 
 _CORE = ("HOST", "PORT", "WEB_CONCURRENCY", "SECRET_KEY", "DEBUG", "STORAGE_URL")
 _PEOPLE = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "ADMIN_PASSWORD", "DEMO")
@@ -104,6 +109,26 @@ def dsn(django_db_setup: None, pytestconfig: pytest.Config) -> str:
 def redis_url() -> str:
     """The address of the embedded Valkey."""
     return os.environ["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def buckets() -> "Iterator[S3Server]":
+    """A server for buckets."""
+    from tests.bucket import S3Server
+
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(buckets: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "Bucket":
+    """A new bucket, with its credential in the environment. Folders of tests say what is kept in it."""
+    from tests.bucket import CREDENTIAL
+
+    for name, value in CREDENTIAL.items():
+        monkeypatch.setenv(name, value)
+    return buckets.bucket()
 
 
 @pytest.fixture

@@ -13,6 +13,14 @@ from tests.jobs.web import Server, serving
 if TYPE_CHECKING:
     # A conftest is imported before the settings are loaded.
     from inference.models import Endpoint
+    from tests.bucket import Bucket
+
+
+@pytest.fixture
+def bucket(bucket: "Bucket", settings: Any) -> "Bucket":
+    """A bucket that holds the uploads; models are in a folder."""
+    settings.STORAGES = settings.STORAGES | {"uploads": bucket.storages["uploads"]}
+    return bucket
 
 
 @pytest.fixture
