@@ -1,12 +1,25 @@
 """A bucket as a storage of Django's, for processes that fork and have threads."""
 
+import datetime
 import os
 import threading
+import time
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.response import StreamingBody
 from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
 from storages.backends.s3 import S3File, S3Storage
+
+PATIENCE_S = 30.0
+LEAST_BYTES_PER_S = 64 * 1024
+"""An object comes at this rate, after a while in which it need not: one that trickles would hold a worker for ever."""
+
+
+class TooSlow(BotoCoreError):  # type: ignore[misc]
+    """An object that came too slowly to wait for its end."""
+
+    fmt = "The bucket gave {got} of {size} bytes in {after_s:.0f} s, and was not waited for any longer."
 
 
 class BucketStorage(S3Storage):
@@ -40,6 +53,7 @@ class BucketStorage(S3Storage):
             FileNotFoundError: there is none of that name.
             ClientError: the bucket refuses us, or there is none.
             HTTPClientError: it did not come to its end, or was replaced meanwhile.
+            TooSlow: it came more slowly than `LEAST_BYTES_PER_S`.
         """
         try:
             opened = super()._open(name, mode)
@@ -68,6 +82,25 @@ class BucketStorage(S3Storage):
             raise
         return bytes_
 
+    def get_modified_time(self, name: str) -> datetime.datetime:
+        """When an object was written.
+
+        Raises:
+            FileNotFoundError, ClientError: as when it is opened.
+        """
+        try:
+            at: datetime.datetime = super().get_modified_time(name)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise FileNotFoundError(name) from error
+            raise
+        return at
+
+    def _create_session(self) -> Any:
+        session = super()._create_session()
+        session.events.register("after-call.s3.GetObject", _hurry)
+        return session
+
     def _check_bucket(self) -> None:
         """Pass if there is a bucket: else all that was in it would seem to have been removed from it."""
         try:
@@ -76,3 +109,38 @@ class BucketStorage(S3Storage):
             # Who may read objects need not be allowed to ask for the bucket.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise
+
+
+class _Hurried:
+    """An object's bytes as they come, as long as they come fast enough."""
+
+    def __init__(self, source: Any, size: int) -> None:
+        self._source = source
+        self._size = size
+        self._got = 0
+        self._since_s = time.monotonic()
+
+    def read(self, most: int) -> bytes:
+        """Some of the bytes, and none at the end. Each waits for one packet, which the connection's timeout bounds.
+
+        Raises:
+            TooSlow: they should all be here by now.
+        """
+        after_s = time.monotonic() - self._since_s
+        if after_s > PATIENCE_S + self._size / LEAST_BYTES_PER_S:
+            self.close()
+            raise TooSlow(got=self._got, size=self._size, after_s=after_s)
+        data: bytes = self._source.read1(most)
+        self._got += len(data)
+        return data
+
+    def close(self) -> None:
+        """Read no more; nobody else uses the connection."""
+        self._source.close()
+
+
+def _hurry(parsed: dict[str, Any], **_: Any) -> None:
+    """Let the fetch of an object, or of one of the parts in which a large one comes, end in time."""
+    if (body := parsed.get("Body")) is not None:
+        size = parsed["ContentLength"]
+        parsed["Body"] = StreamingBody(_Hurried(body._raw_stream, size), size)

@@ -3,8 +3,9 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,21 +13,18 @@ import pytest
 from botocore.exceptions import BotoCoreError
 from django.core.files.base import ContentFile
 
-from inference.bucket import BucketStorage
+import inference.bucket
+from inference.bucket import BucketStorage, TooSlow
 from project import env
-from tests.bucket import CREDENTIAL, S3Server
+from tests.bucket import CREDENTIAL, Bucket
 
 
 @pytest.fixture
-def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketStorage]:
+def storage(bucket: Bucket) -> BucketStorage:
     """A storage that has been used."""
-    for name, value in CREDENTIAL.items():
-        monkeypatch.setenv(name, value)
-    server = S3Server()
-    storage = BucketStorage(**server.bucket().storages["uploads"]["OPTIONS"])
+    storage = BucketStorage(**bucket.storages["uploads"]["OPTIONS"])
     storage.save("a", ContentFile(b"x"))
-    yield storage
-    server.stop()
+    return storage
 
 
 def test_threads_have_connections_of_their_own(storage: BucketStorage) -> None:
@@ -92,6 +90,42 @@ class Hung(Cut):
 
     def do_GET(self) -> None:
         self.rfile.read()
+
+
+class Trickling(Cut):
+    """Gives what it promises, a byte at a time, as long as anybody listens."""
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        over = self.server.over  # type: ignore[attr-defined]
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"0")
+                over.wait(0.05)
+
+
+def test_an_object_that_trickles_is_an_error_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference.bucket, "PATIENCE_S", 0.2)
+    for name, value in CREDENTIAL.items():
+        monkeypatch.setenv(name, value)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Trickling) as server:
+        server.over = threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(TooSlow, match="of 100 bytes"):
+                at(server.server_port).open("a")
+        finally:
+            server.over.set()  # type: ignore[attr-defined]
+            server.shutdown()
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, 17 << 20])
+def test_an_object_is_whole_also_where_it_comes_in_parts(storage: BucketStorage, size: int) -> None:
+    data = os.urandom(1024) * (size // 1024) or b"x" * size
+    storage.save("whole", ContentFile(data))
+
+    with storage.open("whole") as source:
+        assert source.read() == data
 
 
 @pytest.mark.parametrize("handler", [Cut, Replaced])
