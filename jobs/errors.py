@@ -11,8 +11,10 @@ ForetellError
 ├── RunInProgress         a training of that algorithm is waiting or working already
 ├── LeaseLost             a worker finds that its work is somebody else's by now; never leaves the worker
 ├── InputLost             what is to be read was removed from the storage by somebody else
+│   └── InputRefused      it is there, and the storage does not give it
 ├── StorageFull           no room for an upload or a piece of one
 ├── StorageUnavailable    the bucket or the folder that holds uploads can't be reached
+│   └── StorageRefused    the bucket answers that it won't
 ├── FileError
 │   ├── BadFile           it is not of its format, or rows can't be told apart
 │   ├── BadHeader         its columns are not those it must have
@@ -125,10 +127,21 @@ class InputLost(ForetellError):
 
     code = "input_lost"
 
+    def __init__(
+        self,
+        detail: str = "The input is gone from the storage: somebody removed it. Put it back and try again, or send"
+        " these rows in a new job.",
+    ) -> None:
+        super().__init__(detail)
+
+
+class InputRefused(InputLost):
+    """An input, or a piece of one, that the storage gives to nobody, try after try, while it gives other objects."""
+
     def __init__(self) -> None:
         super().__init__(
-            "The input is gone from the storage: somebody removed it. Put it back and try again, or send these rows"
-            " in a new job."
+            "The storage did not give the input, or take its pieces, however often it was asked, though it works"
+            " otherwise: the workers' logs have its reason. Try again once it does, or send these rows in a new job."
         )
 
 
@@ -142,13 +155,21 @@ class StorageFull(ForetellError):
 
 
 class StorageUnavailable(ForetellError):
-    """The bucket that holds uploads can't be reached or refuses us, or their folder is not there. The log says why."""
+    """The bucket that holds uploads can't be reached or refuses us, or their folder is not there. The log says why.
+
+    `reason` is the bucket's code or its client's class of error, where there is one.
+    """
 
     code = "storage_unavailable"
     retryable = True
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
         super().__init__("The storage of uploads can't be reached. Ask again in a moment.")
+
+
+class StorageRefused(StorageUnavailable):
+    """A bucket that answers, and refuses what was asked of it: it may do so to one object, or to everything."""
 
 
 class FileError(ForetellError):

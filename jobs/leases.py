@@ -26,6 +26,8 @@ from jobs.models import Leased
 LEASE_S = 30
 RENEW_S = 8
 GONE_S = 2
+REST_S = 120
+"""For so long nobody tries work again that the storage refused: whoever runs that needs time to mend it."""
 MOST_ATTEMPTS = 3
 """A piece of work that ended its worker so often is not tried again."""
 POISON = "poison"
@@ -82,6 +84,14 @@ class Lease:
         """
         # Whoever tries the work again, meanwhile, has set them to none.
         self.release(attempts=Greatest(F("attempts") - 1, 0), **values)
+
+    def rest(self, **values: Any) -> None:
+        """Give the work back, for others to take once it has rested. The attempt counts.
+
+        Raises:
+            LeaseLost: as `update`.
+        """
+        self.update(leased_until=Now() + datetime.timedelta(seconds=REST_S), **values)
 
 
 def claimable() -> Q:

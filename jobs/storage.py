@@ -4,6 +4,7 @@ Everything goes through Django's storage `uploads`, so that web and workers need
 """
 
 import contextlib
+import datetime
 import errno
 import os
 import tempfile
@@ -17,10 +18,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from jobs.errors import InputLost, StorageFull, StorageUnavailable
+from jobs.errors import InputLost, StorageFull, StorageRefused, StorageUnavailable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEW = ".new-"
+_PROBE = "probe"
+_BUSY = ("SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "429", "503")
+"""A bucket that says so has too much to do, whatever it is asked for."""
 
 logger = structlog.get_logger(__name__)
 
@@ -117,23 +121,89 @@ def drop(name: str) -> None:
     """Remove an object, or every object in the folder of that name. What is not there need not be removed.
 
     Raises:
+        StorageRefused, PermissionError: some of it stays, all else is gone. Not logged.
         StorageUnavailable: the bucket can't be reached.
     """
     if not name:
         raise ValueError("Everything would be removed: name a folder or an object.")
+    with _told(but=StorageRefused):
+        storage, refused = uploads(), []
+        for one in _within(storage, name):
+            try:
+                _delete(storage, one)
+            except (ClientError, PermissionError) as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
+
+
+def discard(name: str) -> None:
+    """Remove what is of no use any more, as `drop` does, if that can be done now. What stays, the retention removes."""
+    try:
+        drop(name)
+    except (StorageUnavailable, OSError) as error:
+        reason = getattr(error, "reason", "") or type(error).__name__
+        logger.warning("something is left in the storage of uploads", name=name, reason=reason)
+
+
+def listed(folder: str) -> tuple[list[str], list[str]]:
+    """The names of folders and objects in a folder.
+
+    Raises:
+        StorageUnavailable: the bucket can't be reached, or refuses to say it.
+    """
     with _told():
-        _drop(uploads(), name)
+        try:
+            folders, objects = uploads().listdir(folder)
+        except FileNotFoundError:
+            return [], []
+    return folders, objects
 
 
-def _drop(storage: Storage, name: str) -> None:
+def changed_at(name: str) -> datetime.datetime:
+    """When an object was written.
+
+    Raises:
+        InputLost: there is none of that name.
+        StorageRefused: the bucket does not say it. Not logged.
+        StorageUnavailable: the bucket can't be reached.
+    """
+    with _told(but=StorageRefused):
+        try:
+            return uploads().get_modified_time(name)
+        except FileNotFoundError as error:
+            raise InputLost from error
+
+
+def refused(error: StorageUnavailable) -> bool:
+    """Whether the storage is there all the same: then what led to the error is refused by itself.
+
+    Else the storage is away, or has too much to do: nothing is wrong with what was asked for.
+    """
+    if error.reason in _BUSY or isinstance(uploads(), FolderStorage):
+        return False
+    try:
+        # The same bytes each time: several may ask at once.
+        put(_PROBE, b"?")
+        get(_PROBE)
+    except (InputLost, StorageFull, StorageUnavailable):
+        return False
+    return True
+
+
+def _within(storage: Storage, name: str) -> Iterator[str]:
+    """All that is in a folder, and itself last."""
     try:
         folders, objects = storage.listdir(name)
     except (FileNotFoundError, NotADirectoryError):
         folders, objects = [], []
     for one in folders:
-        _drop(storage, f"{name}/{one}")
-    for one in objects:
-        storage.delete(f"{name}/{one}")
+        yield from _within(storage, f"{name}/{one}")
+    yield from (f"{name}/{one}" for one in objects)
+    yield name
+
+
+def _delete(storage: Storage, name: str) -> None:
     try:
         storage.delete(name)
     except OSError as error:
@@ -143,8 +213,12 @@ def _drop(storage: Storage, name: str) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What storages raise as our errors."""
+def _told(*, but: type[Exception] | None = None) -> Iterator[None]:
+    """What storages raise as our errors.
+
+    Args:
+        but: the caller logs this one.
+    """
     try:
         yield
     except OSError as error:
@@ -154,8 +228,17 @@ def _told() -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         # By its code or its class: its text may hold what a log must not.
         code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
-        logger.warning("the bucket of uploads can't be used", reason=code or type(error).__name__)
-        raise StorageUnavailable from error
+        reason = code or type(error).__name__
+        made = StorageRefused if isinstance(error, ClientError) and _is_refusal(error) else StorageUnavailable
+        if made is not but:
+            logger.warning("the bucket of uploads can't be used", reason=reason)
+        raise made(reason) from error
+
+
+def _is_refusal(error: ClientError) -> bool:
+    """Whether a bucket understood the question, and won't."""
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500 and status != 429
 
 
 def _make(folder: Path) -> None:

@@ -178,7 +178,7 @@ class UploadView(BatchesView):
             )
         except ForetellError:
             # Not after an error of Postgres: the job may be committed all the same, and then needs its file.
-            storage.drop(kept)
+            storage.discard(kept)
             raise
 
     def _again(self, problem: str, wrong: str) -> HttpResponse:

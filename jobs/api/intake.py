@@ -72,11 +72,11 @@ async def file_taken(request: Request) -> Taken:
         # It may be committed, and then needs its file; if not, what nobody refers to is removed in time.
         raise
     except ForetellError:
-        await in_thread(storage.drop, name)
+        await in_thread(storage.discard, name)
         raise
     if job.file == name:
         return Taken(job, new=True)
-    await in_thread(storage.drop, name)
+    await in_thread(storage.discard, name)
     if not _same(job, target, query.get("version"), upload):
         raise IdempotencyMismatch
     return Taken(job, new=False)

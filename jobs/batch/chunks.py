@@ -8,13 +8,13 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from inference.engine.errors import ModelUnavailable
+from inference.engine.errors import ArtifactError, ModelUnavailable
 from inference.engine.loader import LoadedModel
 from inference.selectors import predictions_live
 from jobs import files, storage
 from jobs.batch.answers import COPY, Answer, Outcome, answers, outcome
 from jobs.batch.shelf import loaded
-from jobs.errors import InputLost, LeaseLost
+from jobs.errors import InputLost, InputRefused, LeaseLost, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk, Result
 
@@ -80,6 +80,25 @@ def give_back(lease: Lease, counted: bool) -> None:
     """
     back = lease.release if counted else lease.forgo
     back(state=Chunk.State.WAITING)
+
+
+def refuse(lease: Lease, error: StorageUnavailable) -> None:
+    """Let a chunk rest whose piece or version the storage does not give. After the last try its rows end for that.
+
+    Raises:
+        LeaseLost: as `work`.
+    """
+    if lease.attempt < MOST_ATTEMPTS:
+        lease.rest(state=Chunk.State.WAITING)
+        return
+    chunk = Chunk.objects.select_related("job__version").defer("job__version__manifest").get(pk=lease.id)
+    if isinstance(error.__cause__, ArtifactError):
+        _fail(lease, chunk.job, ModelUnavailable(chunk.job.version.tag, str(error.__cause__)))
+        return
+    refused = InputRefused()
+    rows = [files.Refusal(refused.code, str(refused))] * chunk.rows
+    _store(lease, chunk, outcome(chunk.job_id, chunk.first_row, rows), gently=False)
+    job_finish(chunk.job_id)
 
 
 def job_finish(job_id: object) -> None:

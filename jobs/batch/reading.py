@@ -4,7 +4,7 @@ import datetime
 import errno
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from django.db.models.functions import Cast, Coalesce, Now
 from inference.engine.errors import ForetellError
 from inference.engine.signature import Signature
 from jobs import files, storage
-from jobs.errors import LeaseLost, NoRows, StorageFull, StorageUnavailable
+from jobs.errors import InputRefused, LeaseLost, NoRows, StorageFull, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk
 from jobs.replay import query
@@ -77,17 +77,17 @@ def read(lease: Lease) -> None:
             chunks = list(_pieces(job, place, heartbeat))
             _finish(lease, job, chunks)
         except StorageFull as error:
-            storage.drop(place)
+            storage.discard(place)
             lease.release(state=State.PAUSED, attempts=0, **_reason(error))
             logger.warning("a batch job waits for room in the storage", job=str(job.pk))
             return
         except LeaseLost:
-            storage.drop(place)
+            storage.discard(place)
             raise
         except ForetellError as error:
             if error.retryable:
                 raise
-            storage.drop(place)
+            storage.discard(place)
             lease.release(state=State.FAILED, finished_at=Now(), **_reason(error))
             logger.info("a batch job can't be read", job=str(job.pk), code=error.code)
             return
@@ -101,9 +101,22 @@ def give_back(lease: Lease, counted: bool) -> None:
     Raises:
         LeaseLost: as `read`.
     """
-    paused = When(state=State.PAUSED, then=Value(State.PAUSED))
     back = lease.release if counted else lease.forgo
-    back(state=Case(paused, default=Value(State.QUEUED)))
+    back(state=_unread())
+
+
+def refuse(lease: Lease, _: StorageUnavailable) -> None:
+    """Let a job rest whose input the storage does not give, or whose pieces it does not take; and fail it in the end.
+
+    Raises:
+        LeaseLost: as `read`.
+    """
+    if lease.attempt < MOST_ATTEMPTS:
+        lease.rest(state=_unread())
+        return
+    error = InputRefused()
+    lease.release(state=State.FAILED, finished_at=Now(), **_reason(error))
+    logger.info("a batch job can't be read", job=str(lease.id), code=error.code)
 
 
 def give_up() -> int:
@@ -138,7 +151,7 @@ def _freeze(lease: Lease, job: BatchJob, heartbeat: Heartbeat) -> None:
     try:
         lease.update(**{field: getattr(job, field) for field in known})
     except LeaseLost:
-        storage.drop(name)
+        storage.discard(name)
         raise
 
 
@@ -175,11 +188,15 @@ def _finish(lease: Lease, job: BatchJob, chunks: list[Chunk]) -> None:
 
 def _tidy(job: BatchJob, token: int) -> None:
     """Drop the input, whose pieces say the same, and what earlier readings left."""
-    with suppress(OSError, StorageUnavailable):
-        storage.drop(job.file)
-        for earlier in range(1, token):
-            storage.drop(f"{folder(job)}/{earlier}")
-            storage.drop(_frozen(job, earlier))
+    storage.discard(job.file)
+    for earlier in range(1, token):
+        storage.discard(f"{folder(job)}/{earlier}")
+        storage.discard(_frozen(job, earlier))
+
+
+def _unread() -> Case:
+    """The state of a job whose input is to be read by somebody else."""
+    return Case(When(state=State.PAUSED, then=Value(State.PAUSED)), default=Value(State.QUEUED))
 
 
 def _reason(error: ForetellError) -> dict[str, Any]:

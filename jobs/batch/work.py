@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
+from jobs import storage
 from jobs.batch import chunks, reading
 from jobs.errors import LeaseLost, StorageUnavailable
-from jobs.leases import LEASE_S, Lease
+from jobs.leases import LEASE_S, Lease, held
 from jobs.models import BatchJob, Chunk
 from jobs.replay import replay
 
@@ -20,7 +21,7 @@ LOOK_S = 20.0
 """How long one look at the tables goes on taking work."""
 RETRY_S = 1.0
 MOST_REFUSED = 3
-"""Pieces of work one after another for which the storage is not there: then it is away, and it is not those objects."""
+"""Pieces of work one after another for which the storage is not there: then it is so for all others too."""
 
 _TROUBLE = (OperationalError, InterfaceError, StorageUnavailable)
 _AWAY = ("08", "40", "53", "57")
@@ -31,6 +32,7 @@ _CANCELLED = "57014"
 Stopping = Callable[[], bool]
 Work = Callable[[Lease], None]
 GiveBack = Callable[[Lease, bool], None]
+Refuse = Callable[[Lease, StorageUnavailable], None]
 logger = structlog.get_logger(__name__)
 
 
@@ -61,9 +63,9 @@ def work(*, for_s: float = LOOK_S, stopping: Stopping = lambda: False) -> bool:
 
 
 class _Look:
-    """One look at the tables. What the storage refuses is left to the next one, and nothing else waits for it.
+    """One look at the tables. What the storage refuses rests for a while, and nothing else waits for it.
 
-    `refusals` counts those one after another until now.
+    `refusals` counts those one after another until now for which the storage was away.
     """
 
     def __init__(self, stopping: Stopping) -> None:
@@ -75,22 +77,32 @@ class _Look:
         """Do one piece of work, if there is one. One that fails is left for another try, by whoever comes first."""
         jobs, pieces = self._refused[BatchJob], self._refused[Chunk]
         if (lease := reading.claim_unread(besides=jobs)) is not None:
-            self._try(lease, reading.read, reading.give_back)
+            self._try(lease, reading.read, reading.give_back, reading.refuse)
         elif (lease := chunks.claim_waiting(besides=pieces)) is not None:
-            self._try(lease, chunks.work, chunks.give_back)
+            self._try(lease, chunks.work, chunks.give_back, chunks.refuse)
         elif (lease := replay.claim_unreported(besides=jobs)) is not None:
-            self._try(lease, replay.report, replay.give_back)
+            self._try(lease, replay.report, replay.give_back, replay.refuse)
         else:
             return False
         return True
 
-    def _try(self, lease: Lease, work: Work, give_back: GiveBack) -> None:
+    def _try(self, lease: Lease, work: Work, give_back: GiveBack, refuse: Refuse) -> None:
         try:
             work(lease)
             self.refusals = 0
         except LeaseLost as error:
             logger.info("work was lost to another worker, or cancelled", reason=str(error))
         except Exception as error:
+            if isinstance(error, StorageUnavailable) and self._is_refused(lease, error):
+                logger.warning(
+                    "the storage refuses a piece of batch work",
+                    what=str(lease.id),
+                    attempt=lease.attempt,
+                    reason=error.reason,
+                )
+                with suppress(LeaseLost):
+                    refuse(lease, error)
+                return
             if _is_away(error):
                 _give_back_soon(lease, give_back, self._stopping)
                 self._leave(lease, error)
@@ -99,6 +111,14 @@ class _Look:
             # By now it may be another's, or cancelled.
             with suppress(LeaseLost):
                 give_back(lease, True)
+
+    def _is_refused(self, lease: Lease, error: StorageUnavailable) -> bool:
+        """Whether the storage works, but not for this piece of work."""
+        if self.refusals:
+            # It was away a moment ago, and finding that out takes a while.
+            return False
+        with held(lease):
+            return storage.refused(error)
 
     def _leave(self, lease: Lease, error: Exception) -> None:
         """Leave a piece of work out from now on, unless what is away is all of Postgres or of the storage."""

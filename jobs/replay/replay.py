@@ -19,7 +19,7 @@ from inference import ids
 from inference.engine.signature import Signature
 from inference.models import Feedback
 from jobs import files, storage
-from jobs.errors import InputLost, LeaseLost
+from jobs.errors import InputLost, InputRefused, LeaseLost, StorageUnavailable
 from jobs.leases import MOST_ATTEMPTS, POISON, Heartbeat, Lease, claim, claimable, held
 from jobs.models import BatchJob, Chunk
 from jobs.replay.comparison import Comparison, Pairs
@@ -77,8 +77,7 @@ def report(lease: Lease) -> None:
         try:
             made = _made(job, heartbeat)
         except InputLost as error:
-            lease.release(code=error.code, detail=f"There is no report. {error}")
-            logger.warning("a replay can't be reported", job=str(job.pk), code=error.code)
+            _end(lease, error)
             return
         # Rows that are being tried again make another report.
         if not lease.row().filter(state=BatchJob.State.DONE).update(report=made.to_dict(), leased_until=None):
@@ -110,6 +109,23 @@ def give_back(lease: Lease, counted: bool) -> None:
     """
     back = lease.release if counted else lease.forgo
     back()
+
+
+def refuse(lease: Lease, _: StorageUnavailable) -> None:
+    """Let a report rest whose input the storage does not give; in the end there is none.
+
+    Raises:
+        LeaseLost: as `report`.
+    """
+    if lease.attempt < _TRIES:
+        lease.rest()
+    else:
+        _end(lease, InputRefused())
+
+
+def _end(lease: Lease, error: InputLost) -> None:
+    lease.release(code=error.code, detail=f"There is no report. {error}")
+    logger.warning("a replay can't be reported", job=str(lease.id), code=error.code)
 
 
 def give_up() -> int:

@@ -6,6 +6,7 @@ Every part may be interrupted, and done again at any time and in several places 
 import datetime
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TypedDict
 
 import structlog
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from inference import ids
 from jobs import storage
-from jobs.errors import JobState
+from jobs.errors import InputLost, JobState, StorageRefused
 from jobs.models import BatchJob, Result, RunLine, ScheduleSlot, TrainingRun
 from jobs.services.batch import OVER, batch_job_expire
 from jobs.training.steps import DATA, RUNS
@@ -25,6 +26,7 @@ ORPHAN_AGE = datetime.timedelta(days=1)
 """An upload may have come a while before its job's row: what is younger is left alone."""
 _OPEN_RUNS = (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
 _DELETED_AT_ONCE = 10_000
+_REFUSED = (StorageRefused, PermissionError)
 
 logger = structlog.get_logger(__name__)
 
@@ -41,12 +43,17 @@ class Removed(TypedDict):
 def retention_apply(*, days: int) -> Removed:
     """Remove what is over for longer than some days. Rows of jobs, runs and their counts stay.
 
+    Objects that the storage does not let go keep nothing else: they are told in one line, and tried again next time.
+
     Raises:
         StorageUnavailable: the bucket can't be reached.
     """
     before = timezone.now() - datetime.timedelta(days=days)
-    removed = Removed(jobs=_jobs(before), lines=_lines(before), slots=_slots(), orphans=_orphans(before))
+    kept: list[str] = []
+    removed = Removed(jobs=_jobs(before), lines=_lines(before), slots=_slots(), orphans=_orphans(before, kept))
     logger.info("retention", **removed)
+    if kept:
+        logger.warning("the storage keeps what was to be removed", objects=len(kept), first=kept[0])
     return removed
 
 
@@ -57,7 +64,9 @@ def _jobs(before: datetime.datetime) -> int:
     half_gone = Q(Exists(Result.objects.filter(job=OuterRef("pk"))), expired_at__isnull=False)
     for job in BatchJob.objects.filter(old | half_gone, state__in=OVER).defer("report").order_by("pk"):
         try:
-            batch_job_expire(job=job)
+            # What the storage keeps of it belongs to nothing from now on.
+            with suppress(*_REFUSED):
+                batch_job_expire(job=job)
             count += 1
         except JobState:
             logger.info("a job that was to expire is worked on again", job=str(job.pk))
@@ -79,11 +88,14 @@ def _slots() -> int:
     return ScheduleSlot.objects.filter(Exists(later), due_at__lt=before).delete()[0]
 
 
-def _orphans(before: datetime.datetime) -> int:
+def _orphans(before: datetime.datetime, kept: list[str]) -> int:
     names = [*_uploads(), *_folders_of_jobs(), *_folders_of_runs(), *_data(before)]
     for name in names:
-        storage.drop(name)
-    return len(names)
+        try:
+            storage.drop(name)
+        except _REFUSED as error:
+            kept.append(f"{name}: {getattr(error, 'reason', '') or type(error).__name__}")
+    return len(names) - len(kept)
 
 
 def _uploads() -> Iterator[str]:
@@ -119,11 +131,11 @@ def _data(before: datetime.datetime) -> Iterator[str]:
 
 
 def _old_objects(folder: str, before: datetime.datetime) -> Iterator[str]:
-    for name in _listed(folder)[1]:
+    for name in storage.listed(folder)[1]:
         place = f"{folder}/{name}"
         try:
-            old = storage.uploads().get_modified_time(place) < before
-        except FileNotFoundError:
+            old = storage.changed_at(place) < before
+        except (InputLost, *_REFUSED):
             continue
         if old:
             yield place
@@ -132,19 +144,10 @@ def _old_objects(folder: str, before: datetime.datetime) -> Iterator[str]:
 def _old_folders(folder: str) -> Iterator[uuid.UUID]:
     """Ids that name a folder in a folder, and were made long enough ago."""
     before = timezone.now() - ORPHAN_AGE
-    for name in _listed(folder)[0]:
+    for name in storage.listed(folder)[0]:
         try:
             id_ = uuid.UUID(name)
         except ValueError:
             continue
         if ids.time_of(id_) < before:
             yield id_
-
-
-def _listed(folder: str) -> tuple[list[str], list[str]]:
-    """The folders and the objects in a folder."""
-    try:
-        folders, objects = storage.uploads().listdir(folder)
-    except FileNotFoundError:
-        return [], []
-    return folders, objects

@@ -111,7 +111,7 @@ def _step(lease: Lease, log: Log, heartbeat: Heartbeat, stopping: Callable[[], b
     """Do the step the run is at, and say whether there is another one."""
     run = TrainingRun.objects.select_related("endpoint", "champion", "candidate__endpoint").get(pk=lease.id)
     if run.token == lease.token and run.state != State.RUNNING:
-        storage.drop(f"{RUNS}/{run.pk}")
+        storage.discard(f"{RUNS}/{run.pk}")
         return False
 
     def check() -> None:
@@ -146,8 +146,10 @@ def _leave(lease: Lease, log: Log, error: Exception) -> None:
 
 def _is_away(error: Exception) -> bool:
     """Whether an error says that Postgres or the storage can't be reached, and nothing of the run itself."""
+    if isinstance(error, StorageUnavailable):
+        return not storage.refused(error)
     if not isinstance(error, OperationalError | InterfaceError):
-        return isinstance(error, StorageUnavailable)
+        return False
     state = getattr(error.__cause__, "sqlstate", None)
     return state is None or (state[:2] in _AWAY and state != _TOO_LONG)
 
@@ -155,14 +157,14 @@ def _is_away(error: Exception) -> bool:
 def _forget(lease: Lease) -> None:
     """Drop what a cancelled run has left; of one that somebody else holds nothing, since they may go on with it."""
     if TrainingRun.objects.filter(pk=lease.id, state=State.CANCELLED).exists():
-        storage.drop(f"{RUNS}/{lease.id}")
+        storage.discard(f"{RUNS}/{lease.id}")
 
 
 def _fail(lease: Lease, log: Log, code: str, detail: str) -> None:
     try:
         lease.release(state=State.FAILED, finished_at=Now(), code=code, detail=detail)
         log.say(f"failed: {code}: {detail}")
-        storage.drop(f"{RUNS}/{lease.id}")
-    except (LeaseLost, DatabaseError, StorageUnavailable) as error:
+        storage.discard(f"{RUNS}/{lease.id}")
+    except (LeaseLost, DatabaseError) as error:
         logger.warning("that a training run failed could not be written down", run=str(lease.id), reason=str(error))
         connection.close()

@@ -1,5 +1,6 @@
 """Objects in a folder or a bucket: there whole or not at all."""
 
+import datetime
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ from django.conf import settings as known
 from django.core.exceptions import SuspiciousOperation
 
 from jobs import files, storage
-from jobs.errors import InputLost, StorageFull, StorageUnavailable
+from jobs.errors import InputLost, StorageFull, StorageRefused, StorageUnavailable
 from tests.bucket import CREDENTIAL, Bucket, S3Server
 from tests.jobs.files import tables
 
@@ -128,24 +129,6 @@ def test_a_write_that_breaks_off_leaves_what_was_there(root: Path) -> None:
     assert objects(root) == ["a"]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """A server for buckets."""
-    server = S3Server()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch, settings: pytest.FixtureRequest) -> Bucket:
-    """A bucket that holds the uploads."""
-    for name, value in CREDENTIAL.items():
-        monkeypatch.setenv(name, value)
-    bucket = server.bucket()
-    settings.STORAGES = known.STORAGES | bucket.storages
-    return bucket
-
-
 def test_a_bucket_holds_objects_as_a_folder_does(bucket: Bucket, tmp_path: Path) -> None:
     (tmp_path / "came").write_bytes(b"abc" * 1000)
 
@@ -211,3 +194,44 @@ def test_a_bucket_that_is_away_is_said_so_without_its_credential(
         assert "secret" not in str(refused.value)
     assert "EndpointConnectionError" in caplog.text
     assert not any(secret in caplog.text for secret in CREDENTIAL.values())
+
+
+def test_what_a_bucket_refuses_by_itself_is_told_from_a_bucket_that_is_away(bucket: Bucket) -> None:
+    storage.put("jobs/1/1/0", b"x")
+    bucket.refuse("GetObject", "*/jobs/1/1/0")
+
+    with pytest.raises(StorageRefused) as one:
+        storage.get("jobs/1/1/0")
+    assert storage.refused(one.value)
+    assert not storage.refused(StorageUnavailable("SlowDown"))
+    bucket.refuse("*", "*")
+    assert not storage.refused(one.value)
+
+
+def test_objects_that_may_not_be_removed_keep_no_others(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("jobs/1/1/0", "jobs/1/1/1", "jobs/1/2/0"):
+        storage.put(name, b"x")
+    bucket.refuse("DeleteObject", "*/jobs/1/1/0")
+
+    with pytest.raises(StorageRefused):
+        storage.drop("jobs/1")
+    assert bucket.names == ["here/uploads/jobs/1/1/0"]
+    assert caplog.text == ""
+
+    storage.discard("jobs/1")
+    assert bucket.names == ["here/uploads/jobs/1/1/0"]
+    assert "something is left in the storage" in caplog.text
+
+
+def test_when_an_object_was_written_is_asked_of_a_bucket(bucket: Bucket) -> None:
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    storage.put("jobs/1", b"x")
+
+    assert storage.changed_at("jobs/1") >= before
+    assert storage.listed("jobs") == ([], ["1"])
+    assert storage.listed("nothing") == ([], [])
+    with pytest.raises(InputLost):
+        storage.changed_at("jobs/2")
+    bucket.refuse("HeadObject", "*")
+    with pytest.raises(StorageRefused):
+        storage.changed_at("jobs/1")

@@ -136,7 +136,7 @@ def _of_file(endpoint: Endpoint, version: Version | None, options: dict[str, Any
     try:
         return batch_job_create(endpoint=endpoint, version=version, upload=upload, actor=command_actor("batch"))
     except ForetellError:
-        storage.drop(name)
+        storage.discard(name)
         raise
 
 

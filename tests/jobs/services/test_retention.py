@@ -13,6 +13,7 @@ from jobs import storage
 from jobs.models import BatchJob, Result, RunLine, ScheduleSlot, TrainingRun
 from jobs.services import retention_apply
 from jobs.training.steps import DATA, RUNS
+from tests.bucket import Bucket
 from tests.jobs.orders import order
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -52,6 +53,7 @@ def over(flow: Endpoint, days: float, **said: Any) -> BatchJob:
     job = order(flow, ["1,2"])
     values = {"state": "done", "finished_at": days_ago(days), **said}
     BatchJob.objects.filter(pk=job.pk).update(**values)
+    job.pk = values.get("id", job.pk)
     Result.objects.create(job=job, row=1, output={"value": 3.0})
     storage.put(f"jobs/{job.pk}/1/0", b"1,2\n")
     return job
@@ -158,3 +160,25 @@ def test_what_runs_put_aside_goes_once_they_are_over(flow: Endpoint) -> None:
 
 def test_an_empty_storage_is_no_trouble(flow: Endpoint) -> None:
     assert retention_apply(days=30) == NOTHING
+
+
+def test_what_a_bucket_does_not_let_go_keeps_nothing_else(
+    flow: Endpoint, bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused, old = (over(flow, days, id=id_of(days)) for days in (33, 32))
+    lost = [f"jobs/{id_of(2)}/1/0" for _ in range(2)]
+    for name in lost:
+        storage.put(name, b"x")
+    bucket.refuse("DeleteObject", f"here/uploads/jobs/{refused.pk}/*", f"here/uploads/{min(lost)}")
+
+    assert retention_apply(days=30) == {**NOTHING, "jobs": 2, "orphans": 1}
+
+    assert not Result.objects.exists()
+    assert [there(f"jobs/{job.pk}/1/0") for job in (refused, old)] == [True, False]
+    assert [there(name) for name in sorted(lost)] == [True, False]
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "'objects': 2" in told[0]
+    assert retention_apply(days=30) == NOTHING
+    bucket.allow()
+    assert retention_apply(days=30) == {**NOTHING, "orphans": 2}

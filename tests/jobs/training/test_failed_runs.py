@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inference.engine.store import FolderStore
-from tests.bucket import CREDENTIAL, S3Server
+from tests.bucket import CREDENTIAL, Bucket, S3Server
 from tests.jobs.training.boiler_runs import behind, broken, log, tried
 
 # What trains gives way to all else: on a busy machine it takes its time.
@@ -149,3 +149,28 @@ def test_a_storage_that_is_away_does_not_count_as_a_failure(
     assert runs.work()
     run.refresh_from_db()
     assert run.state == "deployed", log(run)
+
+
+def test_a_bucket_that_gives_all_but_what_a_run_needs_counts_as_a_failure(
+    boiler: Any, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind(monkeypatch, "select", lambda: bucket.refuse("GetObject", "here/uploads/training/*"))
+    run = tried(boiler)
+
+    assert (run.state, run.step, run.attempts) == ("running", "fit", 1), log(run)
+
+
+def test_a_run_that_is_cancelled_within_a_step_ends_where_nothing_may_be_removed(
+    boiler: Any, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.services.training import training_run_cancel
+    from jobs.training import runs
+
+    def cancel(doing: Any) -> None:
+        bucket.refuse("DeleteObject", "*")
+        training_run_cancel(run=doing.run, actor="ann")
+        doing.check()
+
+    monkeypatch.setitem(runs._STEPS, "select", ("selecting data", cancel))
+
+    assert tried(boiler).state == "cancelled"
