@@ -52,15 +52,6 @@ class ArtifactStore(FolderStore):
             self._keep(digest, self._fetched(digest))
         return place
 
-    def has(self, digest: str) -> bool:
-        """Whether the version of this digest is in the bucket.
-
-        Raises:
-            ArtifactUnreachable: the bucket can't be read.
-        """
-        with _told(digest):
-            return self._remote.exists(_name(self._place(digest), manifests.NAME))
-
     def publish(self, folder: Path) -> str:
         """Copy a version's folder into the bucket, its manifest last, and say its digest.
 

@@ -83,10 +83,6 @@ class FolderStore:
             raise ArtifactMissing(digest, "is not in the store. Deploy the version again.")
         return place
 
-    def has(self, digest: str) -> bool:
-        """Whether the version of this digest is in the store."""
-        return self._place(digest).is_dir()
-
     def publish(self, folder: Path) -> str:
         """Copy a version's folder into the store and say its digest. What is there already stays as it is.
 

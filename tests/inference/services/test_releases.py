@@ -26,7 +26,7 @@ def test_the_first_deployment_registers_publishes_and_crowns(artifacts, store, r
     assert released.crowned
     version = Version.objects.get()
     assert version.digest == tiny.digest_of(artifacts / "flow" / "line" / "1.0.0")
-    assert store.has(version.digest)
+    assert store.path(version.digest).is_dir()
     assert (version.tag, version.origin, version.manifest["metrics"]) == ("line-1.0.0", "git", {"r2": 0.5})
     deployment = Deployment.objects.get()
     assert (deployment.role, deployment.actor, deployment.reason) == (Role.CHAMPION, "test", FIRST_REASON)
@@ -191,4 +191,4 @@ def test_a_lost_store_is_filled_again(artifacts, store, release):
     release()
     shutil.rmtree(store.root)
     release()
-    assert store.has(Version.objects.get().digest)
+    assert store.path(Version.objects.get().digest).is_dir()
