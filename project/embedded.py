@@ -80,12 +80,6 @@ class EmbeddedServer(ABC):
             self.process = None
         self.quarters.leave()
 
-    def restart(self) -> None:
-        """Stop it, if it runs, and start it again on the same data and address."""
-        if self.process is not None:
-            end(self.process, self.part)
-        self.start()
-
     def kill(self) -> None:
         """End it as a crash would: SIGKILL, nothing cleaned. For tests."""
         if self.process is not None:

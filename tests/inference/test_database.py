@@ -66,7 +66,8 @@ async def test_no_server_is_an_error_and_its_return_is_noticed(postgres: Embedde
     assert await database.fetch("SELECT 1") == [(1,)]
 
     await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(8)))
-    postgres.restart()
+    postgres.stop()
+    postgres.start()
     assert await database.fetch("SELECT 1") == [(1,)]
     await database.close()
 

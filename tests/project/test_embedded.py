@@ -106,10 +106,12 @@ def test_postgres_is_a_durable_one_that_listens_on_a_private_socket_only(postgre
 def test_rows_survive_a_restart_and_a_killed_postmaster(postgres):
     postgres.start()
     write(postgres.url, "restarted", 1)
-    postgres.restart()
+    postgres.stop()
+    postgres.start()
     write(postgres.url, "restarted", 2)
     postgres.kill()
-    postgres.restart()
+    postgres.stop()
+    postgres.start()
     assert written(postgres.url, "restarted") == [1, 2]
 
 
@@ -163,7 +165,8 @@ def test_a_cluster_that_was_made_half_way_is_made_again_and_a_foreign_one_refuse
 def test_valkey_starts_again_after_it_was_killed(valkey):
     valkey.start()
     valkey.kill()
-    valkey.restart()
+    valkey.stop()
+    valkey.start()
     with redis.Redis.from_url(valkey.url) as client:
         assert client.ping()
 
