@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from inference.engine.inputs import clipped
 from inference.engine.signature import Output, Row, Signature
-from jobs.errors import BadFile, NoRows
+from jobs.errors import BadFile, BadHeader, NoRows
 from jobs.files import columns, header, lines, refusal, spelling
 from jobs.files.header import MOST_COLUMNS, Header
 from jobs.files.lines import Block
@@ -32,6 +33,8 @@ _LATIN = "latin-1"
 """Reads any bytes, a character each; what matters to the form of a CSV is the same in it as in UTF-8."""
 _UNENDED = "unexpected end of data"
 """What the csv module says where a quote is open at the end."""
+_LONE_CR = "a CR stands alone: end lines with LF or CRLF."
+_OTHER_SEPARATORS = (";", "\t", "|")
 _AT_ONCE = 256
 """Rows looked at together where some rows of a piece need a closer look."""
 
@@ -55,6 +58,7 @@ def inspect(path: Path, signature: Signature, carried: Sequence[str] = ()) -> He
     with path.open("rb") as source:
         blocks = lines.blocks(source, _ends)
         names, rest = _headed(blocks)
+        _check_separator(names)
         known = header.checked(names, signature, carried)
         if not rest.ends and not any(block.ends for block in blocks):
             raise NoRows
@@ -148,14 +152,26 @@ def _names(data: bytes) -> list[str]:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise BadFile("The header is no UTF-8.", line=1) from None
+        raise BadFile("The header is no UTF-8. Save the file as UTF-8.", line=1) from None
     try:
         names = next(row for row in csv.reader(io.StringIO(text, newline="\n"), strict=True) if row)
     except csv.Error as error:
-        raise BadFile(f"The header can't be cut into names: {error}.", line=1) from None
+        raise BadFile(f"The header can't be cut into names: {_told(error)}", line=1) from None
     if len(names) > MOST_COLUMNS:
         raise BadFile(f"The header has {len(names):,} columns; at most {MOST_COLUMNS:,} are read.", line=1)
     return names
+
+
+def _check_separator(names: Sequence[str]) -> None:
+    """Refuse a header that other separators made one name of; no input has them in its name."""
+    mark = next((mark for mark in _OTHER_SEPARATORS if mark in names[0]), None)
+    if mark and len(names) == 1:
+        raise BadHeader(f"The header is one name, `{clipped(names[0])}`: separate columns by commas, not by {mark!r}.")
+
+
+def _told(error: csv.Error) -> str:
+    """What the csv module says, where it speaks to whoever wrote a program for whoever sent a file."""
+    return _LONE_CR if str(error).startswith("new-line character") else f"{error}."
 
 
 def _ends(data: bytes, final: bool, line: int) -> tuple[list[int], int]:
@@ -232,7 +248,7 @@ def _table(data: bytes, width: int) -> Iterator[list[str] | _Bad]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield _Bad([], Refusal("wrong_shape", f"The row can't be cut into cells: {error}."))
+            yield _Bad([], Refusal("wrong_shape", f"The row can't be cut into cells: {_told(error)}"))
             continue
         if row is None:
             return

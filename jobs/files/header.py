@@ -36,7 +36,9 @@ def checked(columns: Sequence[str], signature: Signature, carried: Sequence[str]
         problems.append(f"The header lacks {_named(missing)}.")
     if twice := _twice(columns):
         problems.append(f"It has {_named(twice)} more than once.")
-    if unknown := [name for name in dict.fromkeys(columns) if name not in set(wanted)]:
+    if "" in columns and "" not in wanted:
+        problems.append("It has a column without a name, as pandas gives an index: leave it out (`index=False`).")
+    if unknown := [name for name in dict.fromkeys(columns) if name and name not in set(wanted)]:
         problems.append(
             f"It has {_named(unknown)}, which the signature does not ask for: name extra columns in `carry`,"
             " or leave them out."

@@ -119,8 +119,9 @@ def test_a_lone_carriage_return_refuses_its_row_only(path: Path, line: bytes) ->
         (b"level,count,kind,id", ["`serial`"]),
         (b"level,count,kind,serial,serial,id", ["`serial` more than once"]),
         (b"level,count,kind,serial,id,extra", ["`extra`", "`carry`"]),
-        (b"level;count;kind;serial;id", ["`level`", "`level;count;kind;serial;id`"]),
-        (b"level,count,kind,serial,", ["``", "`id`"]),
+        (b"level;count;kind;serial;id", ["`level;count;kind;serial;id`", "commas, not by ';'"]),
+        (b"level\tcount\tkind\tserial\tid", ["commas, not by '\\t'"]),
+        (b"level,count,kind,serial,", ["column without a name", "`id`"]),
     ],
 )
 def test_a_header_with_other_columns_is_refused_by_name(path: Path, header: bytes, named: list[str]) -> None:
@@ -176,6 +177,28 @@ def test_what_is_no_csv_is_refused_with_its_line(path: Path, data: bytes, line: 
 
     assert refused.value.line == line
     assert str(refused.value).startswith(f"Line {line:,}: ")
+
+
+@pytest.mark.parametrize(
+    ("data", "advice"),
+    [
+        ((HEAD + LINE).replace(b"\n", b"\r"), "CR stands alone: end lines with LF or CRLF"),
+        (b"le\xffel\n" + LINE, "Save the file as UTF-8"),
+    ],
+)
+def test_what_another_program_should_have_written_is_said(path: Path, data: bytes, advice: str) -> None:
+    path.write_bytes(data)
+
+    with pytest.raises(BadFile, match=advice):
+        files.inspect(path, "csv", SMALL, ["id"])
+
+
+def test_a_row_with_a_lone_carriage_return_is_told_so(path: Path) -> None:
+    path.write_bytes(HEAD + b"1.5,2,pu\rmp,9,\n" + LINE)
+
+    refused, _ = tables.read(path, "csv", SMALL, ["id"])
+    assert isinstance(refused, Refusal)
+    assert refused.detail.endswith("a CR stands alone: end lines with LF or CRLF.")
 
 
 def test_pieces_keep_to_rows_and_bytes_and_a_large_row_is_one_of_its_own() -> None:
