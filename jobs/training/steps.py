@@ -196,11 +196,12 @@ def publish(doing: Doing) -> None:
     with workplace(doing.lease) as place:
         _written(place / trainer.VERSION, candidate_files(run))
         with transaction.atomic():
-            doing.lease.update(step=Step.PROMOTE)
             version, new = version_publish(
                 endpoint=run.endpoint, folder=place / trainer.VERSION, into=serving_store(), actor=actor(run)
             )
-            doing.lease.update(candidate=version)
+            # Last, since it locks the row: a large version takes a while to load and to store, and the lease, which is
+            # renewed by another session, must last until then. Where it did not, the version is none.
+            doing.lease.update(step=Step.PROMOTE, candidate=version)
     doing.say(f"  {'published' if new else 'was published already'} as {version.tag}")
 
 
