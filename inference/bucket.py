@@ -19,7 +19,7 @@ LEAST_BYTES_PER_S = 64 * 1024
 class TooSlow(BotoCoreError):  # type: ignore[misc]
     """An object that came too slowly to wait for its end."""
 
-    fmt = "The bucket gave {got} of {size} bytes in {after_s:.0f} s, and was not waited for any longer."
+    fmt = "The bucket gave {got} bytes of an object in {after_s:.0f} s, and was not waited for any longer."
 
 
 class BucketStorage(S3Storage):
@@ -114,9 +114,8 @@ class BucketStorage(S3Storage):
 class _Hurried:
     """An object's bytes as they come, as long as they come fast enough."""
 
-    def __init__(self, source: Any, size: int) -> None:
+    def __init__(self, source: Any) -> None:
         self._source = source
-        self._size = size
         self._got = 0
         self._since_s = time.monotonic()
 
@@ -124,12 +123,12 @@ class _Hurried:
         """Some of the bytes, and none at the end. Each waits for one packet, which the connection's timeout bounds.
 
         Raises:
-            TooSlow: they should all be here by now.
+            TooSlow: more should be here by now.
         """
         after_s = time.monotonic() - self._since_s
-        if after_s > PATIENCE_S + self._size / LEAST_BYTES_PER_S:
+        if after_s > PATIENCE_S + self._got / LEAST_BYTES_PER_S:
             self.close()
-            raise TooSlow(got=self._got, size=self._size, after_s=after_s)
+            raise TooSlow(got=self._got, after_s=after_s)
         data: bytes = self._source.read1(most)
         self._got += len(data)
         return data
@@ -139,8 +138,7 @@ class _Hurried:
         self._source.close()
 
 
-def _hurry(parsed: dict[str, Any], **_: Any) -> None:
+def _hurry(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
     """Let the fetch of an object, or of one of the parts in which a large one comes, end in time."""
-    if (body := parsed.get("Body")) is not None:
-        size = parsed["ContentLength"]
-        parsed["Body"] = StreamingBody(_Hurried(body._raw_stream, size), size)
+    if "Body" in parsed:
+        parsed["Body"] = StreamingBody(_Hurried(http_response.raw), parsed.get("ContentLength"))

@@ -112,7 +112,7 @@ def test_an_object_that_trickles_is_an_error_of_the_bucket(monkeypatch: pytest.M
         server.over = threading.Event()  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever).start()
         try:
-            with pytest.raises(TooSlow, match="of 100 bytes"):
+            with pytest.raises(TooSlow, match="bytes of an object"):
                 at(server.server_port).open("a")
         finally:
             server.over.set()  # type: ignore[attr-defined]
