@@ -54,13 +54,6 @@ class _Node:
     name: str = ""
 
 
-def claims(path: str) -> bool:
-    """Whether the express lane answers this path."""
-    if _match(path) is not None:
-        return True
-    return path.startswith(_API) and not _is_django(path)
-
-
 def application(scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[bool | None]:
     """Answer an HTTP request; gives False for a path that is not ours: nothing was received or sent then.
 

@@ -7,25 +7,20 @@ from django.test import AsyncClient
 
 from inference.http.requests import Request
 from inference.http.views import ExpressView
-from project import express
+from tests.project.lane import taken
 
 OURS = ["/livez", "/readyz", "/api/v1/endpoints/", "/api/v1/endpoints/x/predict", "/api/nope", "/api/", "/api/v1/x/"]
 OTHERS = ["/", "/login/", "/api/schema/", "/api/docs/", "/static/x.css", "/apix", "/livez/"]
 
 
 @pytest.mark.parametrize("path", OURS)
-def test_the_data_plane_is_claimed(path: str) -> None:
-    assert express.claims(path)
+async def test_the_data_plane_is_taken(path: str) -> None:
+    assert await taken(path)
 
 
 @pytest.mark.parametrize("path", OTHERS)
 async def test_what_is_django_s_is_left_to_it_untouched(path: str) -> None:
-    async def unused(*_: object) -> None:
-        raise AssertionError("nothing may be received or sent")
-
-    assert not express.claims(path)
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
-    assert await express.application(scope, unused, unused) is False
+    assert not await taken(path)
 
 
 async def ask(view: type[ExpressView], method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
