@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -71,11 +71,11 @@ def uploads() -> Storage:
     return storages["uploads"]
 
 
-def put(name: str, data: Path | bytes) -> str:
+def put(name: str, data: Path | bytes | IO[bytes]) -> str:
     """Store an object, in place of the one that has the name now, and say its name.
 
     Args:
-        data: the bytes, or the file that holds them.
+        data: the bytes, or the file that holds them; one that is open may be closed afterwards.
 
     Raises:
         StorageFull: there is no room; the name is what it was before.
@@ -84,7 +84,7 @@ def put(name: str, data: Path | bytes) -> str:
     with _told():
         if isinstance(data, bytes):
             return uploads().save(name, ContentFile(data))
-        with data.open("rb") as source:
+        with data.open("rb") if isinstance(data, Path) else data as source:
             return uploads().save(name, File(source))
 
 

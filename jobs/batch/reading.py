@@ -5,7 +5,6 @@ import errno
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -139,11 +138,12 @@ def _freeze(lease: Lease, job: BatchJob, heartbeat: Heartbeat) -> None:
     signature = Signature.from_dict(job.version.manifest["signature"])
     selection = Selection.from_dict(job.selection)
     name = _frozen(job, lease.token)
-    with tempfile.NamedTemporaryFile() as file, _room_needed():
+    # Without a name, so that nothing of it stays behind a worker that is killed.
+    with tempfile.TemporaryFile() as file, _room_needed():
         made = query.freeze(
             endpoint=job.endpoint, selection=selection, signature=signature, into=file, check=heartbeat.check
         )
-        storage.put(name, Path(file.name))
+        storage.put(name, file)
     job.file, job.file_bytes, job.file_sha256 = name, made.bytes, made.sha256
     job.carried = list(query.carried(signature))
     job.columns = [*signature.names, *job.carried]

@@ -4,6 +4,7 @@ import datetime
 import os
 import resource
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,11 +39,15 @@ def test_what_was_put_is_got_and_read_as_a_stream(root: Path, tmp_path: Path) ->
 
     assert storage.put("jobs/1/2/0", b"xyz") == "jobs/1/2/0"
     assert storage.put("incoming/a.csv", tmp_path / "came") == "incoming/a.csv"
+    with tempfile.TemporaryFile() as nameless:
+        nameless.write(b"open")
+        assert storage.put("jobs/1/input", nameless) == "jobs/1/input"
 
     assert storage.get("jobs/1/2/0") == b"xyz"
+    assert storage.get("jobs/1/input") == b"open"
     with storage.open("incoming/a.csv") as source:
         assert [source.read(2), source.read(2), source.read(2)] == [b"ab", b"c", b""]
-    assert objects(root) == ["incoming/a.csv", "jobs/1/2/0"]
+    assert objects(root) == ["incoming/a.csv", "jobs/1/2/0", "jobs/1/input"]
 
 
 def test_nobody_else_can_read_it(root: Path) -> None:
@@ -135,12 +140,16 @@ def test_a_bucket_holds_objects_as_a_folder_does(bucket: Bucket, tmp_path: Path)
     assert storage.put("jobs/1/2/0", b"old") == "jobs/1/2/0"
     assert storage.put("jobs/1/2/0", b"xyz") == "jobs/1/2/0"
     assert storage.put("incoming/a.csv", tmp_path / "came") == "incoming/a.csv"
+    with tempfile.TemporaryFile() as nameless:
+        nameless.write(b"open")
+        assert storage.put("jobs/1/input", nameless) == "jobs/1/input"
 
     assert storage.get("jobs/1/2/0") == b"xyz"
+    assert storage.get("jobs/1/input") == b"open"
     with storage.open("incoming/a.csv") as source:
         assert [source.read(2), source.read(2)] == [b"ab", b"ca"]
         assert source.seekable()
-    assert bucket.names == ["here/uploads/incoming/a.csv", "here/uploads/jobs/1/2/0"]
+    assert bucket.names == [f"here/uploads/{name}" for name in ("incoming/a.csv", "jobs/1/2/0", "jobs/1/input")]
     with pytest.raises(InputLost):
         storage.get("jobs/2")
     with pytest.raises(SuspiciousOperation):

@@ -1,6 +1,7 @@
 """Reading an input: cut into pieces once, or refused with the place."""
 
 import datetime
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jobs.batch import work as batch
 from jobs.errors import LeaseLost, StorageFull
 from jobs.leases import MOST_ATTEMPTS
 from jobs.models import BatchJob
+from jobs.replay import query
 from jobs.replay.query import Selection
 from jobs.services import batch_job_create, batch_job_resume, batch_query_create
 from jobs.workers import sweeper
@@ -167,3 +169,26 @@ def test_carried_columns_make_small_chunks_too(flow: Endpoint, monkeypatch: pyte
     job = batch_job_create(endpoint=flow, version=None, upload=wide, actor="ada")
     batch.work()
     assert list(job.chunks.values_list("rows", flat=True)) == [2, 2, 1]
+
+
+def test_a_worker_that_is_killed_while_it_freezes_leaves_no_file(
+    flow: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(flow, [[1, 2]] * 10)
+    asked(flow)
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    freeze, left = query.freeze, []
+
+    def looked_at(**asked: Any) -> query.Frozen:
+        made = freeze(**asked)
+        left.append(list(place.iterdir()))
+        return made
+
+    monkeypatch.setattr(query, "freeze", looked_at)
+    lease = reading.claim_unread()
+    assert lease is not None
+    reading.read(lease)
+
+    assert left == [[]]
