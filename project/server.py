@@ -47,7 +47,7 @@ class Config(uvicorn.Config):
             application,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http="project.http_protocol:BoundedProtocol",
             ws="project.websocket_protocol:BurstProtocol",
             ws_max_size=FRAME_BYTES,
             ws_per_message_deflate=False,
