@@ -29,6 +29,10 @@ BACKLOG = 4096
 UNACKNOWLEDGED_MS = 30_000
 """A peer that acknowledges nothing for so long is gone; without it, its socket and buffers stay for many minutes."""
 
+PROBED_S = 30
+"""A peer of which nothing came for so long is asked by the kernel, and gone when it does not answer: one that vanished
+within its request would else be waited for, and hold up the end of the process, for two hours."""
+
 
 class AddressError(Exception):
     """The server can't listen there; the sentence says why and what to do."""
@@ -89,6 +93,10 @@ def listener(host: str, port: int) -> socket.socket:
         raise AddressError(f"HOST {host!r} is not an address of this machine: {error.strerror}.") from error
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBED_S)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBED_S // 3)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
     try:

@@ -153,6 +153,9 @@ def test_connections_inherit_what_frees_dead_peers(port):
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                told = [getattr(socket, f"TCP_KEEP{name}") for name in ("IDLE", "INTVL", "CNT")]
+                assert [accepted.getsockopt(socket.IPPROTO_TCP, one) for one in told] == [30, 10, 3]
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
