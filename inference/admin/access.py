@@ -165,12 +165,14 @@ class DeviceAdmin(KeptAdmin):
         """Switch devices off."""
         for device in devices:
             device_disable(device=device, actor=request.user.get_username())
+        self.message_user(request, f"Disabled: {', '.join(device.name for device in devices)}.", "success")
 
     @action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, devices: QuerySet[Device]) -> None:
         """Let devices in again."""
         for device in devices:
             device_enable(device=device, actor=request.user.get_username())
+        self.message_user(request, f"Enabled: {', '.join(device.name for device in devices)}.", "success")
 
 
 class CredentialForm(forms.ModelForm):
@@ -192,7 +194,7 @@ class CredentialForm(forms.ModelForm):
         """Refuse what would be no credential, or would quietly widen one."""
         cleaned = super().clean()
         if not self.instance.pk and bool(cleaned.get("device")) == bool(cleaned.get("service")):
-            raise forms.ValidationError("Choose a device, or name a service: one of the two.")
+            self.add_error("service", "Choose a device, or name a service: one of the two.")
         if self.instance.pk and self.instance.endpoints.exists() and not cleaned.get("endpoints"):
             raise forms.ValidationError(
                 "A credential without endpoints may use all of them. Leave one, or revoke it and create another."
@@ -259,6 +261,7 @@ class CredentialAdmin(KeptAdmin):
         """End credentials."""
         for credential in credentials:
             credential_revoke(credential=credential, actor=request.user.get_username())
+        self.message_user(request, f"Revoked: {', '.join(map(self.name, credentials))}.", "success")
 
     def get_form(
         self, request: HttpRequest, obj: Credential | None = None, change: bool = False, **kwargs: Any

@@ -45,7 +45,8 @@ def test_a_credential_of_a_device_and_a_service_is_refused(browser, db):
     device = Device.objects.create(name="pump-7")
     for said in ({"device": device.pk, "service": "report"}, {"device": "", "service": ""}):
         page = browser.post(f"{LIST}add/", said | {"scopes": ["predict"]}).content.decode()
-        assert "one of the two" in page
+        assert page.count("one of the two") == 1
+        assert "Constraint" not in page
     assert not Credential.objects.exists()
 
 
@@ -65,7 +66,8 @@ def test_rights_can_be_narrowed(browser, flow):
 
 def test_credentials_are_revoked_and_not_deleted(browser, db):
     credential, _ = credential_create(service="report", scopes=["read"], actor="test")
-    browser.post(LIST, {"action": "revoke", "_selected_action": credential.pk})
+    done = browser.post(LIST, {"action": "revoke", "_selected_action": credential.pk}, follow=True)
+    assert f"Revoked: ft_{credential.prefix}_…." in done.content.decode()
     credential.refresh_from_db()
     assert credential.revoked_at is not None
     assert "revoked" in browser.get(LIST).content.decode()

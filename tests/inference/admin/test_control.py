@@ -71,7 +71,8 @@ def test_a_new_credential_is_one_line(client, adam, flow):
 
 def test_a_switched_off_device_tells_who(client, adam):
     device = device_create(name="pump-1", actor="test").credential.device
-    client.post("/inference/device/", {"action": "disable", "_selected_action": device.pk})
+    done = client.post("/inference/device/", {"action": "disable", "_selected_action": device.pk}, follow=True)
+    assert "Disabled: pump-1." in done.content.decode()
     assert _last()[:3] == ("adam", "device.disable", "pump-1")
 
 
