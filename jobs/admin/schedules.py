@@ -139,7 +139,7 @@ class ScheduleView(JobsPage):
         user = self.request.user
         return self.show(
             "schedule.html",
-            title=schedule.name,
+            title=f"Schedule {schedule.name}",
             status=status,
             one=ShownSchedule(schedule, _mine(user, schedule)),
             problem=problem,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from inference.engine.eager import eager
 from inference.errors import NotFound
@@ -130,7 +130,7 @@ def schedule_list(*, endpoints: Iterable[str] | None = None) -> list[Schedule]:
 def system_schedule_list() -> list[SystemSchedule]:
     """What beat starts by itself, by name. Beat writes it from `standing.py` at each of its starts."""
     own = PeriodicTask.objects.exclude(task=TASK).select_related("crontab", "interval").order_by("name")
-    return [SystemSchedule(one.name, one.task, str(one.crontab or one.interval), one.last_run_at) for one in own]
+    return [SystemSchedule(one.name, one.task, _when(one), one.last_run_at) for one in own]
 
 
 def rows() -> QuerySet[PeriodicTask]:
@@ -145,9 +145,15 @@ def kept(row: PeriodicTask) -> Kept:
 
 def crontab_of(row: PeriodicTask) -> slots.Crontab:
     """When a row is due."""
-    when = row.crontab
-    text = f"{when.minute} {when.hour} {when.day_of_month} {when.month_of_year} {when.day_of_week}"
-    return slots.parse(text, str(when.timezone))
+    return slots.parse(_fields(row.crontab), str(row.crontab.timezone))
+
+
+def _fields(when: CrontabSchedule) -> str:
+    return f"{when.minute} {when.hour} {when.day_of_month} {when.month_of_year} {when.day_of_week}"
+
+
+def _when(row: PeriodicTask) -> str:
+    return str(row.interval) if row.crontab is None else f"{_fields(row.crontab)} {row.crontab.timezone}"
 
 
 def endpoint_of(said: Kept) -> Endpoint:

@@ -144,6 +144,7 @@ def test_beat_writes_its_own_schedules_down_where_they_expire(flow: Endpoint) ->
     own = {one.name: one for one in system_schedule_list()}
     assert own.keys() >= SCHEDULE.keys()
     assert own["partitions"].task == "jobs.partitions_maintain"
+    assert (own["partitions"].when, own["sweeper"].when) == ("17 * * * * UTC", "every 10 seconds")
     limits = PeriodicTask.objects.filter(name__in=SCHEDULE).values_list("name", "expire_seconds")
     assert dict(limits) == {name: entry["options"]["expire_seconds"] for name, entry in SCHEDULE.items()}
 
