@@ -46,12 +46,21 @@ def to_onnx(estimator: Any, signature: Signature) -> bytes:
             if wanted not in {output.name for output in model.graph.output}:
                 raise NotConvertible(f"the converter gave no output `{wanted}`")
             # Without the label nobody asks for, its nodes go too.
-            return bytes(select_model_inputs_outputs(model, wanted).SerializeToString(deterministic=True))
+            model = select_model_inputs_outputs(model, wanted)
+            _order_opsets(model)
+            return bytes(model.SerializeToString(deterministic=True))
     except NotConvertible:
         raise
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise NotConvertible(f"no converter: {type(error).__name__}: {first[:200]}") from error
+
+
+def _order_opsets(model: Any) -> None:
+    """Give the opsets one order: the converter takes them out of a set, whose order each process has of its own."""
+    ordered = sorted(model.opset_import, key=lambda opset: opset.domain, reverse=True)
+    del model.opset_import[:]
+    model.opset_import.extend(ordered)
 
 
 def _with_float32_thresholds(estimator: Any) -> Any:

@@ -1,5 +1,10 @@
 """From scikit-learn to ONNX: what the converter alone would get wrong."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -15,6 +20,7 @@ from inference.engine.inputs import Input
 from inference.engine.runtimes import OnnxRuntime, SklearnRuntime
 from inference.engine.signature import Columns, Output, Signature
 
+ROOT = Path(__file__).resolve().parents[3]
 ONE = Signature((Input(name="a", dtype="float"),), Output(kind="regression"))
 
 
@@ -64,6 +70,25 @@ def test_the_same_estimator_gives_the_same_bytes() -> None:
     estimator = HistGradientBoostingRegressor(max_iter=5, random_state=1).fit(matrix, targets)
 
     assert to_onnx(estimator, ONE) == to_onnx(pickles.loads(pickles.dumps(estimator)), ONE)
+
+
+def test_every_process_gives_the_same_bytes() -> None:
+    program = (
+        "import hashlib\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "from sklearn.preprocessing import StandardScaler\n"
+        "from sklearn.svm import SVR\n"
+        "from inference.engine.export import to_onnx\n"
+        "from tests.inference.engine.test_export import ONE, stairs\n"
+        "fitted = make_pipeline(StandardScaler(), SVR()).fit(*stairs())\n"
+        "print(hashlib.sha256(to_onnx(fitted, ONE)).hexdigest())\n"
+    )
+    digests = set()
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        digests.add(subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, env=environment))
+
+    assert len(digests) == 1
 
 
 def test_an_estimator_of_another_kind_is_not_convertible() -> None:
