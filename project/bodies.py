@@ -3,13 +3,13 @@
 Pages need little. A file for a batch job may be large, but only of somebody who is logged in and may run batch jobs.
 """
 
-from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Any
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.http import parse_cookie
 
 from inference.http import problems
 from inference.http.errors import UploadTooLarge
@@ -62,10 +62,11 @@ async def _refuse(error: UploadTooLarge, send: Any) -> None:
 
 async def _may_upload(scope: dict[str, Any]) -> bool:
     """Whether the request's session is of somebody who may run batch jobs."""
-    cookies = SimpleCookie(dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
+    # As Django reads them: Python's own parser drops all of them for one that another program has written oddly.
+    cookies = parse_cookie("; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"))
     cookie = cookies.get(settings.SESSION_COOKIE_NAME)
     if cookie is None:
         return False
     sessions = import_module(settings.SESSION_ENGINE)
-    user = await get_user({"session": sessions.SessionStore(cookie.value)})
+    user = await get_user({"session": sessions.SessionStore(cookie)})
     return await database_sync_to_async(lambda: user.is_active and user.has_perm(RUN_BATCH))()

@@ -60,6 +60,8 @@ async def test_a_file_is_taken_of_who_may_run_batch_jobs_only(clean_tables):
     assert await taken(UPLOAD, size, cookie=b"sessionid=x") == (413, 0)
     operator = await sync_to_async(cookie)("operator")
     assert await taken(UPLOAD, size, cookie=operator) == (200, size)
+    for other in (b"a@b=1", b'theme={"dark": true}', b"a b"):
+        assert await taken(UPLOAD, size, cookie=other + b"; " + operator) == (200, size)
     assert await taken("/jobs/query/", size, cookie=operator) == (413, 0)
     assert await taken(UPLOAD, UPLOAD_BYTES + 1, cookie=operator) == (413, 0)
     await sync_to_async(lambda: User.objects.get().groups.set(Group.objects.filter(name="viewer")))()
