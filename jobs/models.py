@@ -100,10 +100,19 @@ class BatchJob(Leased, Requested):
         constraints = [
             models.UniqueConstraint(fields=["schedule", "slot"], name="batch_job_once_a_slot"),
         ]
+        # Jobs stay for good, and workers look again and again for those that are not over.
         indexes = [
             models.Index(
-                fields=["state"], condition=Q(state__in=["queued", "reading", "running"]), name="batch_jobs_open"
-            )
+                fields=["state"],
+                condition=Q(state__in=["queued", "reading", "running", "paused"]),
+                name="batch_jobs_open",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=Q(state="done", kind="query", report__isnull=True, code=""),
+                name="batch_jobs_unreported",
+            ),
+            models.Index(fields=["finished_at"], name="batch_jobs_finished"),
         ]
 
     def __str__(self) -> str:
