@@ -1,5 +1,6 @@
 """Logging in, and getting a new password by mail: both are counted, and both say nothing about who exists."""
 
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +20,9 @@ from inference.services import control_log_write
 from project.console.throttle import LOGIN_AS, LOGIN_FROM, LOGIN_OF_ONE, RESET_FROM, RESET_TO, place
 
 TOO_OFTEN = "Too many tries. Wait 15 minutes, then try again."
+
+mails = ThreadPoolExecutor(1, thread_name_prefix="mail")
+"""Where mails are sent, behind the answer: how long it takes would tell that there is an account."""
 
 
 class LoginForm(AuthenticationForm):
@@ -53,6 +57,10 @@ class ResetForm(PasswordResetForm):
         spent = [RESET_TO.spent(self.cleaned_data["email"].casefold()), RESET_FROM.spent(place(request))]
         if not any(spent):
             super().save(request=request, **options)
+
+    def send_mail(self, *args: Any, **options: Any) -> None:
+        """Have the mail sent. One that can't be is logged."""
+        mails.submit(super().send_mail, *args, **options)
 
 
 class NewPasswordForm(SetPasswordForm):
