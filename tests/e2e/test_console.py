@@ -139,6 +139,9 @@ def test_the_menus_are_pressed_by_keyboard(dora):
     for _ in range(3):
         page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Change password")).to_be_focused()
+    dora.open("/inference/prediction/")
+    page.get_by_role("button", name="Filters").press("Enter")
+    expect(page.locator("#changelist-filter :focus")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()
     live = page.locator("#nav-sidebar-inner a", has_text="Live")

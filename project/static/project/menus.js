@@ -13,6 +13,7 @@ document.addEventListener("DOMContentLoaded", () => {
         ["sidebarMobileOpen", "#nav-sidebar-inner ol a"],
         ["openUserLinks", "nav[x-show=openUserLinks] [tabindex], nav[x-show=openUserLinks] a"],
         ["openTheme", "nav[x-show=openTheme] [tabindex]"],
+        ["filterOpen", "#changelist-filter :is(input:not([type=hidden]), select:not([tabindex]), [tabindex='0']:not([role=region]))"],
     ];
     const CONTROL = "a[href], button, input, select, textarea, label, summary, [tabindex]";
     const MOST_FRAMES = 30; // that a menu takes to be there
