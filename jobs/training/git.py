@@ -12,7 +12,7 @@ from inference.engine import manifest as manifests
 from inference.engine.definition import Definition
 from inference.engine.manifest import Manifest
 from jobs.errors import VersionExists
-from jobs.training import algorithms, datasets
+from jobs.training import algorithms, datasets, gate
 from jobs.training.algorithms import Algorithm
 from jobs.training.version import Say, make
 
@@ -46,6 +46,7 @@ def train(endpoint: Path, algorithm: str, *, version: str | None = None, say: Sa
     code = algorithms.read(endpoint / algorithm)
     number = version or _newest(code.folder) or FIRST_VERSION
     _check_number(definition, code, number)
+    gate.rules(code.gate, definition.signature.output, f"{endpoint.name}/{algorithm}/{algorithms.PARAMS}")
     say(f"{definition.slug} {algorithm}-{number}")
     dataset = datasets.load(definition)
     split = datasets.split(dataset, definition.signature, seed=code.seed, place=f"{endpoint.name}/{datasets.FOLDER}")

@@ -12,7 +12,7 @@ import pytest
 
 from inference.engine import manifest as manifests
 from inference.engine.loader import load
-from jobs.errors import VersionExists
+from jobs.errors import AlgorithmInvalid, VersionExists
 from jobs.training.git import train
 from tests import boilers
 
@@ -96,6 +96,16 @@ def test_training_again_finds_the_same_bits_and_changes_nothing(tmp_path: Path) 
 
     assert (again.new, again.digest) == (False, first.digest)
     assert {path: path.stat().st_mtime_ns for path in first.folder.iterdir()} == before
+
+
+def test_a_gate_that_cannot_be_is_refused_before_a_retraining_meets_it(tmp_path: Path) -> None:
+    folder = boilers.write(tmp_path)
+    params = folder / "plain" / "params.toml"
+    params.write_text(params.read_text() + '\n[gate]\nmetric = "r2"\n')
+
+    with pytest.raises(AlgorithmInvalid, match=r"plain/params.toml: `\[gate\]` has metric 'r2'"):
+        train(folder, "plain")
+    assert not (folder / "plain" / "1.0.0").exists()
 
 
 def test_a_retrained_version_that_was_pulled_into_git_is_left_alone(tmp_path: Path) -> None:
