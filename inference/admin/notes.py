@@ -119,6 +119,7 @@ class NoteAdmin(ShownAdmin):
         if not may_delete(request.user, note):
             raise PermissionDenied
         note_delete(note=note, actor=request.user.get_username())
+        messages.success(request, "The note is gone.")
         return _back(request, None)
 
 

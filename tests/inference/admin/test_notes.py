@@ -79,6 +79,17 @@ def test_a_viewer_reads_and_writes_not(client, enter, things):
     assert Note.objects.count() == 1
 
 
+def test_whoever_takes_a_note_away_opens_the_button_first_and_is_told(client, enter, things):
+    pk, page = things["endpoint"]
+    enter("ada", OPERATOR)
+    client.post(f"/inference/note/on/endpoint/{pk}/", {"text": "odd spike"})
+    closed = client.get(page).content.decode().split("<details")[-1].split("</details>")[0]
+    assert "Its words are kept nowhere else." in closed
+    assert "Take it away for good</button>" in closed
+    gone = client.post(f"/inference/note/{Note.objects.get().pk}/take-away/", {"next": page}, follow=True)
+    assert "The note is gone." in gone.content.decode()
+
+
 def test_a_note_is_taken_away_by_its_author_or_an_admin_and_the_log_tells(client, enter, things):
     pk, page = things["endpoint"]
     for name, group, status in (("ada", DATA_SCIENTIST, 302), ("olga", OPERATOR, 403), ("adam", ADMIN, 302)):
