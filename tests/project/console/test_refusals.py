@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.test import Client
 
 from inference.services.control import request_id
 from project.console.refusals import server_error
@@ -33,3 +34,11 @@ def test_a_failure_of_ours_says_the_requests_number(rf):
         request_id.reset(mark)
     assert answer.status_code == 500
     assert f"<code>{number}</code>" in answer.content.decode()
+
+
+def test_a_form_from_before_the_login_says_so_and_what_to_do(db):
+    answer = Client(enforce_csrf_checks=True).post("/login/", {"username": "ada", "password": "x"})
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "This form was opened too long ago" in page
+    assert "DEBUG" not in page
