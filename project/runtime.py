@@ -26,7 +26,9 @@ from streaming.sockets import OpenSockets
 logger = structlog.get_logger(__name__)
 
 DRAIN_S = 10.0
-"""How long open sockets may take to end; with the server's own shutdown under the 15 s that we promise."""
+"""How long open sockets may take to end."""
+ENDS_S = 13.0
+"""How long all of an end may take, under the 15 s that we promise: what the sockets took, storing has no more."""
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's own 5 ms, several times a
 request, would triple the latency of live predictions while a download is being written."""
@@ -54,6 +56,7 @@ class Runtime:
         self._presence = Presence(self._database, lambda: self.sockets.by_device)
         self._running: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
+        self._ends_at: float | None = None
 
     async def start(self) -> None:
         """Open the database, learn what is live, and take over the signals that end the process."""
@@ -77,16 +80,23 @@ class Runtime:
 
     async def stop(self) -> None:
         """End in an order that loses nothing: sockets, then what they sent, then what it needed."""
-        await self.sockets.drain(DRAIN_S)
+        await self.sockets.drain(min(DRAIN_S, self._left_s()))
         for task in self._running:
             task.cancel()
         await self._presence.stop()
         await self.predictor.credentials.stop()
         await self.predictor.catalog.stop()
         await self._revision.stop()
-        await self.predictor.recorder.stop()
+        await self.predictor.recorder.stop(self._left_s())
         await self._database.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _left_s(self) -> float:
+        """What is left of the time to end in, which begins with the first question."""
+        now = asyncio.get_running_loop().time()
+        if self._ends_at is None:
+            self._ends_at = now + ENDS_S
+        return max(1.0, self._ends_at - now)
 
     def _drain_on(self, number: signal.Signals) -> None:
         """Let open sockets end by themselves before the server hears of the signal, which would cut them."""
@@ -96,7 +106,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
 
         async def drain(frame: FrameType | None) -> None:
-            await self.sockets.drain(DRAIN_S)
+            await self.sockets.drain(min(DRAIN_S, self._left_s()))
             serve(number, frame)
 
         def begin(frame: FrameType | None) -> None:

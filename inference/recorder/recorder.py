@@ -82,14 +82,14 @@ class Recorder:
             self._recover(None)
         self._ticker = self._loop.call_later(_TICK_S, self._tick)
 
-    async def stop(self) -> None:
-        """Store what was submitted, for at most 10 s, then fail what is left and disconnect."""
+    async def stop(self, timeout_s: float | None = None) -> None:
+        """Store what was submitted, for at most `timeout_s` (10 s), then fail what is left and disconnect."""
         self._stopping = True
         self._rejections_at = 0.0
         self._schedule()
         try:
             if self._writer is not None or self._queue or self._in_doubt:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
+                async with asyncio.timeout(STOP_TIMEOUT_S if timeout_s is None else timeout_s):
                     await self._drained.wait()
         except TimeoutError:
             logger.error("recording stopped with groups in doubt", in_doubt=self._in_doubt)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 
+import pytest
 from websockets.asyncio.client import connect
 
 from tests.faults.stack import ENDPOINT, Stack
@@ -190,5 +191,25 @@ async def test_sigterm_answers_what_is_in_flight_and_closes_with_1012() -> None:
         assert 500 <= frames[-1]["retry_after_ms"] <= 15_000
         ((stored,),) = stack.sql("SELECT count(*) FROM inference_prediction")
         assert stored == len(answered)
+    finally:
+        stack.close()
+
+
+@pytest.mark.long
+@pytest.mark.fault
+async def test_sigterm_ends_a_process_in_time_that_waits_for_postgres() -> None:
+    stack = Stack()
+    try:
+        stack.start()
+        async with stream(stack) as one:
+            await received(one)
+            await asked(one)
+            stack.postgres.kill()
+            await one.send(READING)
+            assert (await received(one))["event"] == "paused"
+            assert stack.web is not None
+            stack.web.terminate()
+            await asyncio.to_thread(stack.web.wait, 15)
+            assert await closed(one) == 1012
     finally:
         stack.close()
