@@ -47,4 +47,10 @@ def text(value: object) -> str:
     """A value of another format as the text of a cell."""
     if value is None:
         return ""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, _JSON) else str(value)
+    if not isinstance(value, _JSON):
+        return str(value)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        # Lists a thousand deep, of a line that was refused for it.
+        return ""

@@ -47,3 +47,14 @@ def test_values_of_any_type_are_refused_as_in_json(
 
     found = tables.read(place(format), format, signature, most_rows=most_rows)
     assert repr(found) == repr(tables.expected(signature, table))
+
+
+@pytest.mark.parametrize("format", files.FORMATS)
+def test_what_could_be_read_however_deep_can_be_written(format: str) -> None:
+    """Not in the other formats, perhaps, but it must not end a download."""
+    known = files.Header((*tables.SMALL.names, "id"))
+    for depth in range(800, 1010):
+        line = b'{"id":' + b"[" * depth + b"]" * depth + b"}\n"
+        writer = files.Writer(format, known, tables.OUTPUT, tables.SMALL, "ndjson")
+        written = writer.head() + writer.rows(1, files.cells(line, "ndjson", known), [(None, "too_deep", "")])
+        assert written + writer.end()
