@@ -1,5 +1,6 @@
 """What reading a file takes: a few pieces, whatever the file's size."""
 
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import files
+from jobs.errors import FileTooLarge
+from jobs.files import Header
 from tests.jobs.files import reader
 
 FILE_BYTES = 64 << 20
@@ -66,3 +70,23 @@ def test_a_large_file_is_never_whole_in_memory(tmp_path: Path, write: Callable[[
     read, peak_bytes = map(int, said.stdout.split())
     assert read == rows
     assert peak_bytes < MOST_BYTES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Memory is bounded on Linux only.")
+@pytest.mark.parametrize("store_schema", [False, True])
+def test_a_text_without_end_takes_a_bounded_memory(
+    tmp_path: Path, store_schema: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two hundred of them are more than Arrow may keep at hand.
+    text = "x" * (12 * 1024**2)
+    path = tmp_path / "short"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 200, pa.int32()), [text])
+    table = pa.table({"number": [1.5] * 200, "text": texts})
+    pq.write_table(table, path, store_schema=store_schema, write_statistics=False, compression="zstd")
+    assert path.stat().st_size < 50_000
+    monkeypatch.setattr(files.parquet, "MOST_AT_ONCE", 200 * 1024**2)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+
+    with path.open("rb") as source, pytest.raises(FileTooLarge, match="unpacked"):
+        list(files.split(source, "parquet", Header(("number", "text")), most_rows=9999, most_bytes=9999))
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

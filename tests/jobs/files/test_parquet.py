@@ -3,8 +3,6 @@
 import datetime
 import decimal
 import io
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -193,30 +191,6 @@ def test_a_long_text_that_comes_often_is_refused_while_it_is_unpacked(
 
     with path.open("rb") as source, pytest.raises(FileTooLarge, match="unpacked"):
         list(files.split(source, "parquet", HEADER, most_rows=1, most_bytes=9999))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Memory is bounded on Linux only.")
-@pytest.mark.parametrize("store_schema", [False, True])
-def test_a_text_without_end_takes_a_bounded_memory(
-    path: Path, store_schema: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Two hundred of them are more than Arrow may keep at hand.
-    text = "x" * (12 * 1024**2)
-    write(
-        path,
-        {name: column.take([0] * 200) for name, column in COLUMNS.items()}
-        | {"id": pa.DictionaryArray.from_arrays(pa.array([0] * 200, pa.int32()), [text])},
-        store_schema=store_schema,
-        write_statistics=False,
-        compression="zstd",
-    )
-    assert path.stat().st_size < 50_000
-    monkeypatch.setattr(parquet, "MOST_AT_ONCE", 200 * 1024**2)
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-
-    with path.open("rb") as source, pytest.raises(FileTooLarge, match="unpacked"):
-        list(files.split(source, "parquet", HEADER, most_rows=9999, most_bytes=9999))
-    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_a_footer_without_end_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
