@@ -59,7 +59,7 @@ def signatures(draw: st.DrawFn) -> Signature:
 
 
 def values(one: Input) -> st.SearchStrategy[object]:
-    """Values an input may be sent: mostly well formed, some not."""
+    """Values an input may be sent as JSON, which has no infinity: mostly well formed, some not."""
     low, high = one.refused_beyond
     if one.dtype == "string":
         good: st.SearchStrategy[object] = TEXTS | st.sampled_from(one.categories or ("x",))
@@ -67,5 +67,6 @@ def values(one: Input) -> st.SearchStrategy[object]:
         good = st.floats(low, high, allow_nan=False)
     else:
         good = st.integers(int(low), int(high)) | st.integers(int(low), int(high)).map(float)
-    strange = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS | st.just([]) | st.just({})
+    numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    strange = st.none() | st.booleans() | numbers | TEXTS | st.just([]) | st.just({})
     return good | good | good | strange
