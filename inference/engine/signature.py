@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import chain
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
@@ -287,4 +287,8 @@ def _converted(said: Mapping[str, Any], part: type[Part]) -> Part:
     try:
         return msgspec.convert(said, part)
     except msgspec.ValidationError as error:
-        raise InvalidSignature(f"{part.__name__} {said.get('name', '')!r}: {error}.") from error
+        wrong = str(error)
+        for name, type_ in get_type_hints(part).items():
+            if get_origin(type_) is Literal and name in said and said[name] not in get_args(type_):
+                wrong = f"`{name}` is one of {', '.join(get_args(type_))}; it is {said[name]!r}"
+        raise InvalidSignature(f"{part.__name__} {said.get('name', '')!r}: {wrong}.") from error

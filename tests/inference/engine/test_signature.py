@@ -184,7 +184,8 @@ def test_the_largest_float32_is_in_range_and_the_next_float64_is_not() -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"name": "a", "dtype": "flot"}, "flot"),
+        ({"name": "a", "dtype": "flot"}, "`dtype` is one of float, int, int64, string; it is 'flot'"),
+        ({"name": "a", "dtype": "string", "unknown": "ignore"}, "`unknown` is one of refuse, pass; it is 'ignore'"),
         ({"name": "a", "dtype": "float", "minimum": 1}, "minimum"),
         ({"name": "a b", "dtype": "float"}, "a b"),
         ({"name": "a", "dtype": "int", "max": 2**25}, "within"),
