@@ -36,9 +36,9 @@ def test_a_failure_of_ours_says_the_requests_number(rf):
     assert f"<code>{number}</code>" in answer.content.decode()
 
 
-def test_a_form_from_before_the_login_says_so_and_what_to_do(db):
+def test_a_form_from_before_the_login_says_what_to_do(db):
     answer = Client(enforce_csrf_checks=True).post("/login/", {"username": "ada", "password": "x"})
     assert answer.status_code == 403
     page = answer.content.decode()
-    assert "This form was opened too long ago" in page
+    assert "load the page anew and send it again" in page
     assert "DEBUG" not in page
