@@ -182,7 +182,9 @@
             else {
                 const fresh = new DOMParser().parseFromString(request.responseText, "text/html").getElementById(form.id);
                 if (fresh === null) {
-                    fail(`The server answered ${request.status}. Try again.`);
+                    fail(request.status === 403
+                        ? "Nothing was started: you logged in or out since this page was opened, or may no longer do this. Load it anew."
+                        : `The server answered ${request.status}. Try again.`);
                     return;
                 }
                 const files = form.querySelector("[type=file]").files;
