@@ -9,6 +9,7 @@ from typing import Any
 from channels.auth import get_user
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import OperationalError
 from django.http import parse_cookie
 
 from inference.http import problems
@@ -16,6 +17,7 @@ from inference.http.errors import UploadTooLarge
 from inference.ids import prediction_id
 from inference.permissions import RUN_BATCH
 from jobs.files import MOST_BYTES
+from project.console import refusals
 
 PAGE_BYTES = 2 * 1024 * 1024
 UPLOAD = "/jobs/upload/"
@@ -26,8 +28,14 @@ async def limited(application: Any, scope: dict[str, Any], receive: Any, send: A
     """Serve a request, and refuse it as soon as more comes, or is announced, than is taken."""
     announced = int(dict(scope["headers"]).get(b"content-length", b"0") or 0)
     most = PAGE_BYTES
-    if scope["path"] == UPLOAD and announced > PAGE_BYTES and await _may_upload(scope):
-        most = UPLOAD_BYTES
+    try:
+        if scope["path"] == UPLOAD and announced > PAGE_BYTES and await _may_upload(scope):
+            most = UPLOAD_BYTES
+    except OperationalError as error:
+        if not refusals.is_lost(error):
+            raise
+        await _no_database(error, send)
+        return
     came, begun = 0, False
 
     async def received() -> dict[str, Any]:
@@ -58,6 +66,14 @@ async def _refuse(error: UploadTooLarge, send: Any) -> None:
     headers = [(b"content-type", reply.media_type), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _no_database(error: OperationalError, send: Any) -> None:
+    page = refusals.unreachable(error, sent=True)
+    headers = [(name.lower().encode(), value.encode()) for name, value in page.items()]
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": page.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": page.content})
 
 
 async def _may_upload(scope: dict[str, Any]) -> bool:

@@ -2,11 +2,13 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from tests.faults.checker import Checker
 from tests.faults.crowd import Crowd
 from tests.faults.history import History
+from tests.faults.people import made
 from tests.faults.stack import Stack
 
 pytestmark = pytest.mark.fault
@@ -40,6 +42,20 @@ async def test_readyz_names_what_is_missing_without_postgres(stack: Stack) -> No
     await stack.becomes(lambda: stack.get("/readyz").status == 503, "/readyz says 503", timeout_s=5)
 
     assert "postgres" in str(stack.get("/readyz").body).lower()
+
+
+def test_the_console_says_that_the_database_is_away_and_goes_on_once_it_is_back(stack: Stack) -> None:
+    nora = made(stack, "nora", "operator")
+    said = {"csrfmiddlewaretoken": nora.jar["csrftoken"]}
+    with httpx.Client(base_url=nora.address, headers={"cookie": nora.cookies}, timeout=20) as browser:
+        stack.postgres.kill()
+        answers = [browser.get("/"), browser.get("/login/"), browser.post("/jobs/query/", data=said)]
+        stack.postgres.start()
+        stack.wait_until(lambda: browser.get("/").status_code == 200, "the console answers again", timeout_s=10)
+
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert all("database can't be reached" in answer.text for answer in answers)
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
 
 
 @pytest.mark.long

@@ -66,3 +66,7 @@ async def test_a_file_is_taken_of_who_may_run_batch_jobs_only(clean_tables):
     assert await taken(UPLOAD, UPLOAD_BYTES + 1, cookie=operator) == (413, 0)
     await sync_to_async(lambda: User.objects.get().groups.set(Group.objects.filter(name="viewer")))()
     assert await taken(UPLOAD, size, cookie=operator) == (413, 0)
+
+
+async def test_a_file_whose_sender_can_not_be_known_now_is_refused_for_now(no_database):
+    assert await taken(UPLOAD, PAGE_BYTES + 1, cookie=b"sessionid=" + b"x" * 32) == (503, 0)
