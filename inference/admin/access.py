@@ -16,7 +16,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from inference.admin.filters import ConnectedFilter, ShortLivedFilter
-from inference.admin.pages import KeptAdmin, issued_page, state_of
+from inference.admin.pages import STATES, KeptAdmin, issued_page, state_of
 from inference.models import Credential, Device, Endpoint, Scope
 from inference.permissions import EVERY_ENDPOINT
 from inference.selectors import DEVICE_DAYS, device_activity
@@ -219,17 +219,17 @@ class CredentialAdmin(KeptAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
         """Credentials with whose they are, without their digests."""
-        credentials = super().get_queryset(request).select_related("device", "created_by")
+        credentials = super().get_queryset(request).select_related("device__owner", "created_by")
         return credentials.defer("secret_sha256").prefetch_related("endpoints")
 
     def get_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
         """What is asked for, and later also what became of it."""
         asked = ["device", "service", "scopes", "endpoints", "expires_at"]
-        return ["name", *asked, "created_by", "created_at", "revoked_at"] if obj else asked
+        return ["name", "state", *asked, "created_by", "created_at", "revoked_at"] if obj else asked
 
     def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
         """Whose it is never changes."""
-        return ["name", "device", "service", "created_by", "created_at", "revoked_at"] if obj else []
+        return ["name", "state", "device", "service", "created_by", "created_at", "revoked_at"] if obj else []
 
     @display(description="Credential")
     def name(self, credential: Credential) -> str:
@@ -251,7 +251,7 @@ class CredentialAdmin(KeptAdmin):
         """Its endpoints."""
         return ", ".join(endpoint.slug for endpoint in credential.endpoints.all()) or "all endpoints"
 
-    @display(description="State", label={"good": "success", "expired": "warning", "revoked": "danger"})
+    @display(description="State", label=STATES)
     def state(self, credential: Credential) -> str:
         """Whether it is accepted."""
         return state_of(credential)

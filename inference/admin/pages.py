@@ -24,6 +24,14 @@ _ROW = (
     # A digest is one word; only this lets it break in a table of automatic widths.
     '<td class="py-1" style="overflow-wrap: anywhere">{}</td></tr>'
 )
+STATES = {
+    "good": "success",
+    "expired": "warning",
+    "revoked": "danger",
+    "device disabled": "danger",
+    "owner switched off": "danger",
+}
+"""What `state_of` says of a credential, and its colour."""
 
 
 class KeptAdmin(LoggedAdmin, ModelAdmin):
@@ -98,11 +106,12 @@ def issued_page(request: HttpRequest, issued: Issued) -> TemplateResponse:
 
 
 def state_of(credential: Credential) -> str:
-    """Whether a credential is accepted: `good`, `expired` or `revoked`."""
+    """Whether a credential is accepted: `good`, or `expired`, `revoked`, or what keeps its device out."""
     if credential.revoked_at is not None:
         return "revoked"
     over = credential.expires_at is not None and credential.expires_at <= timezone.now()
-    return "expired" if over else "good"
+    refusal = credential.device.refusal if credential.device else ""
+    return "expired" if over else refusal or "good"
 
 
 def _cell(value: Any) -> Any:

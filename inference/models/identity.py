@@ -33,6 +33,13 @@ class Device(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def refusal(self) -> str:
+        """Why its credentials are refused, whatever they say themselves: a few words, or none."""
+        if self.disabled_at is not None:
+            return "device disabled"
+        return "owner switched off" if self.owner is not None and not self.owner.is_active else ""
+
 
 class Credential(models.Model):
     """A key of a device or of a service. Only the digest of its secret is kept."""

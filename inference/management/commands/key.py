@@ -46,7 +46,7 @@ class Command(RegistryCommand):
             credential = credential_get(prefix=prefix)
             credential_revoke(credential=credential, actor=command_actor("key"))
             return _line(credential)
-        credentials = Credential.objects.select_related("device").prefetch_related("endpoints")
+        credentials = Credential.objects.select_related("device__owner").prefetch_related("endpoints")
         return "\n".join(_line(credential) for credential in credentials)
 
     def _tell(self, issued: Issued) -> str:
@@ -63,7 +63,9 @@ def _line(credential: Credential) -> str:
 def _state(credential: Credential) -> str:
     if credential.revoked_at is not None:
         return f"revoked {credential.revoked_at:%Y-%m-%d %H:%M} UTC"
-    if credential.expires_at is None:
-        return "good"
-    over = credential.expires_at <= timezone.now()
-    return f"{'expired' if over else 'good until'} {credential.expires_at:%Y-%m-%d %H:%M} UTC"
+    end = credential.expires_at
+    if end is not None and end <= timezone.now():
+        return f"expired {end:%Y-%m-%d %H:%M} UTC"
+    if credential.device and credential.device.refusal:
+        return credential.device.refusal
+    return "good" if end is None else f"good until {end:%Y-%m-%d %H:%M} UTC"

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from inference.models import Credential, Device, Presence, Rejection, WebProcess
 from inference.permissions import ADMIN, OPERATOR
-from inference.services import device_create
+from inference.services import credential_create, credential_revoke, device_create, device_disable, device_enable
 
 LIST, PAGE = "/inference/device/", "/devices/pump-7/"
 TOKEN = r"ft_[a-z0-9]{8}_[A-Za-z0-9_-]{43}"
@@ -147,6 +147,23 @@ def test_a_device_is_switched_off_and_on(browser, pump):
         assert browser.post(f"{PAGE}switch/", {"to": to}).status_code == 302
         pump.refresh_from_db()
         assert (pump.disabled_at is not None) is disabled
+
+
+def test_what_keeps_a_device_out_is_the_state_of_its_credentials(browser, pump):
+    ended = credential_create(device=pump, scopes=["predict"], actor="test").credential
+    credential_revoke(credential=ended, actor="test")
+    pump.owner = User.objects.create_user("olga", is_active=False)
+    pump.save()
+    good = pump.credentials.get(revoked_at=None)
+    pages = [PAGE, "/inference/credential/", f"/inference/credential/{good.pk}/change/"]
+    assert all("owner switched off" in _page(browser, page) for page in pages)
+    device_disable(device=pump, actor="test")
+    assert all("device disabled" in _page(browser, page) for page in pages)
+    assert "revoked" in _page(browser, PAGE)
+    device_enable(device=pump, actor="test")
+    pump.owner.is_active = True
+    pump.owner.save()
+    assert all("good" in _page(browser, page) for page in pages)
 
 
 def test_who_may_look_changes_nothing(client, pump):

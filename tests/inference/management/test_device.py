@@ -81,6 +81,13 @@ def test_a_key_that_is_over_has_no_heir(run):
     assert Credential.objects.count() == 1
 
 
+def test_a_credential_of_a_disabled_device_is_not_called_good(run):
+    run("device", "create", "pump-7")
+    for action, state in (("disable", "device disabled"), ("enable", "good")):
+        run("device", action, "pump-7")
+        assert run("key", "list")[0].endswith(f"  {state}")
+
+
 def test_the_list_tells_rights_and_state_and_no_secret(run):
     run("deploy")
     tokens = [
