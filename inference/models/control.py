@@ -45,8 +45,8 @@ class ControlLog(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "change"
-        verbose_name_plural = "control log"
+        verbose_name = "control log entry"
+        verbose_name_plural = "control log entries"
         indexes = [models.Index(fields=["action", "object_id"], name="changes_of_an_object")]
 
     def __str__(self) -> str:

@@ -155,3 +155,10 @@ def test_the_log_is_for_admins(client, flow):
         client.force_login(person)
         assert client.get("/inference/controllog/").status_code == 403
         assert client.get("/").content.decode().count("/inference/controllog/") == 0
+
+
+def test_the_list_says_how_many_entries_there_are(client, adam):
+    for number, said in enumerate(("1 control log entry", "2 control log entries"), 1):
+        device_create(name=f"pump-{number}", actor="test")
+        page = client.get("/inference/controllog/?action=device.create").content.decode()
+        assert said in " ".join(page.split())
