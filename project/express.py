@@ -18,6 +18,7 @@ from inference.http.views import ExpressView
 _API = "/api/"
 _NOTHING: Mapping[str, str] = {}
 _MAX_KNOWN = 1024
+_LONGEST_KNOWN = 256
 
 Match = tuple[type[ExpressView], Mapping[str, str]]
 _known: dict[str, Match] = {}
@@ -76,7 +77,7 @@ async def _not_ours() -> bool:
 def _match(path: str) -> Match | None:
     """The view of a path and what stands for its parameters."""
     known = _known.get(path)
-    if known is None and (known := _find(path)) is not None:
+    if known is None and (known := _find(path)) is not None and len(path) <= _LONGEST_KNOWN:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()
         _known[path] = known

@@ -7,6 +7,7 @@ from django.test import AsyncClient
 
 from inference.http.requests import Request
 from inference.http.views import ExpressView
+from project import express
 from tests.project.lane import taken
 
 OURS = ["/livez", "/readyz", "/api/v1/endpoints/", "/api/v1/endpoints/x/predict", "/api/nope", "/api/", "/api/v1/x/"]
@@ -21,6 +22,14 @@ async def test_the_data_plane_is_taken(path: str) -> None:
 @pytest.mark.parametrize("path", OTHERS)
 async def test_what_is_django_s_is_left_to_it_untouched(path: str) -> None:
     assert not await taken(path)
+
+
+async def test_only_paths_of_a_usual_length_are_remembered() -> None:
+    usual, long = (f"/api/v1/endpoints/{'x' * length}/predict" for length in (100, 60_000))
+    assert await taken(usual)
+    assert await taken(long)
+    assert usual in express._known
+    assert long not in express._known
 
 
 async def ask(view: type[ExpressView], method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
