@@ -253,6 +253,11 @@ class DeviceSocket:
         self._session.drain(random.randint(*RETRY_AFTER_MS))
         self._wake()
 
+    def cut(self) -> None:
+        """Close now one that drains, without what is still in flight."""
+        self._session.cut()
+        self._wake()
+
     def _wake(self) -> None:
         self._to_write.ring()
         self._to_read.ring()

@@ -231,6 +231,11 @@ class Session(Answers):
             self._answered(replies.event("draining", retry_after_ms=retry_after_ms))
             self.close = Close(errors.SERVICE_RESTART, f"draining;after_ms={retry_after_ms}")
 
+    def cut(self) -> None:
+        """Close a stream that drains as it was told it would be, without the answers that are not there yet."""
+        if self.close is not None:
+            self._end(None, self.close)
+
     def give_up(self, retry_after_ms: int) -> None:
         """Close a stream whose pause took too long."""
         self._end(None, Close(errors.TRY_AGAIN_LATER, f"audit_unavailable;after_ms={retry_after_ms}"))

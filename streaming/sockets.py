@@ -29,6 +29,9 @@ class DeviceSocket(Protocol):
     def drain(self) -> None:
         """Read no more, answer what is in flight, then close."""
 
+    def cut(self) -> None:
+        """Of one that drains: close now, what is in flight stays unanswered."""
+
 
 class OpenSockets:
     """Counts sockets in and out. Once `drain` has begun, `draining` says that no new one may open."""
@@ -74,7 +77,10 @@ class OpenSockets:
                 socket.check_sending(loop.time())
 
     async def drain(self, timeout_s: float) -> None:
-        """Tell every socket to come to its end, and wait for that, at most `timeout_s` seconds."""
+        """Tell every socket to come to its end, and wait for that, at most `timeout_s` seconds.
+
+        Those that are still open then are closed without waiting for it.
+        """
         self.draining = True
         for socket in list(self._open):
             socket.drain()
@@ -85,3 +91,6 @@ class OpenSockets:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
             logger.warning("sockets were still open at the end of the drain", sockets=len(self._open))
+            # The server would close them as well, but without a word on when to come back.
+            for socket in list(self._open):
+                socket.cut()

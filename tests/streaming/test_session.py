@@ -103,6 +103,30 @@ def test_a_drain_answers_what_is_in_flight_then_closes_with_1012() -> None:
     assert one.close.code == 1012
 
 
+def test_a_drain_that_is_cut_tells_when_to_come_back_all_the_same() -> None:
+    one = opened()
+    ask(one)
+    answer(one, ask(one), 1)
+    one.drain(500)
+    assert sent(one) == []
+    one.cut()
+    # What is ready leaves, though what was asked before it never will be.
+    assert [frame["type"] for frame in sent(one)] == ["prediction", "event"]
+    assert one.finished
+    assert one.close is not None
+    assert (one.close.code, one.close.reason) == (1012, "draining;after_ms=500")
+
+
+def test_a_session_that_ends_for_another_reason_is_not_cut() -> None:
+    one = opened()
+    ask(one)
+    one.drain(500)
+    one.end(TokenRevoked())
+    one.cut()
+    assert one.close is not None
+    assert one.close.code == 4401
+
+
 def test_a_revoked_credential_ends_the_session_even_while_it_drains() -> None:
     one = opened()
     ask(one)

@@ -12,13 +12,16 @@ class Held:
     device_id = 7
 
     def __init__(self) -> None:
-        self.drained = 0
+        self.drained = self.cuts = 0
 
     def check_sending(self, now_s: float) -> None:
         raise AssertionError("nobody watches")
 
     def drain(self) -> None:
         self.drained += 1
+
+    def cut(self) -> None:
+        self.cuts += 1
 
 
 async def test_a_socket_that_opens_while_others_drain_is_told_and_waited_for() -> None:
@@ -34,6 +37,16 @@ async def test_a_socket_that_opens_while_others_drain_is_told_and_waited_for() -
     assert not draining.done()
     sockets.remove(late)
     await asyncio.wait_for(draining, 20)
+    assert (first.cuts, late.cuts) == (0, 0)
+
+
+async def test_a_socket_that_is_still_open_at_the_end_of_the_drain_is_cut() -> None:
+    sockets, ended, stuck = OpenSockets(), Held(), Held()
+    sockets.add(ended)
+    sockets.add(stuck)
+    sockets.remove(ended)
+    await sockets.drain(timeout_s=0)
+    assert (ended.cuts, stuck.cuts) == (0, 1)
 
 
 async def test_a_socket_that_opens_after_nothing_had_to_drain_is_told_too() -> None:

@@ -210,6 +210,8 @@ async def test_sigterm_ends_a_process_in_time_that_waits_for_postgres() -> None:
             assert stack.web is not None
             stack.web.terminate()
             await asyncio.to_thread(stack.web.wait, 15)
-            assert await closed(one) == 1012
+            *_, last = await rest(one)
+            assert last["event"] == "draining"
+            assert (one.close_code, one.close_reason) == (1012, f"draining;after_ms={last['retry_after_ms']}")
     finally:
         stack.close()
