@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 import uvicorn
 
+from inference.http import requests
+from inference.http.requests import Request
+from inference.http.views import ExpressView
+from project import http_protocol
 from project.http_protocol import HEAD_BYTES, BoundedProtocol
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n"
+ASK_EXPRESS = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -29,8 +34,26 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
+class Echo(ExpressView):
+    """Answers what came."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    async def post(self, request: Request) -> bytes:
+        """The body."""
+        return await request.body()
+
+
+async def express(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The view, as the express lane serves it."""
+    await Echo.serve(scope, receive, send, {})
+
+
 @contextlib.asynccontextmanager
-async def served(timeout_s: int = 60) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def served(
+    timeout_s: int = 60, application: Any = application
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server."""
     config = uvicorn.Config(
         application, http=BoundedProtocol, lifespan="off", log_config=None, timeout_keep_alive=timeout_s
@@ -95,3 +118,50 @@ async def test_a_head_that_does_not_end_ends_its_connection(begin: bytes, after:
 async def test_a_connection_on_which_nothing_comes_ends() -> None:
     async with served(timeout_s=1) as (reader, _), asyncio.timeout(20):
         assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("announced", [b"Content-Length: 3", b"Transfer-Encoding: chunked"])
+async def test_a_body_of_which_nothing_comes_is_refused_like_one_that_stops(
+    announced: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "LOOK_S", 0.02)
+    monkeypatch.setattr(requests, "BODY_TIMEOUT_S", 0.2)
+    async with served(application=express) as (reader, writer):
+        for _ in range(2):
+            writer.write(ASK_EXPRESS + b"Content-Length: 3\r\n\r\nabc")
+            assert await answered(reader) == b"200 abc"
+        writer.write(ASK_EXPRESS + announced + b"\r\n\r\n")
+        said = await answered(reader)
+        assert said.startswith(b"400 ")
+        assert b'"code":"incomplete_upload"' in said
+
+
+async def test_a_body_that_is_awaited_is_begun_once_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "LOOK_S", 0.01)
+    looks: asyncio.Queue[None] = asyncio.Queue()
+    pieces = []
+    begin = BoundedProtocol.begin_body
+
+    def look(connection: BoundedProtocol) -> None:
+        begin(connection)
+        looks.put_nowait(None)
+
+    async def listening(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        async def noted() -> dict[str, Any]:
+            message = await receive()
+            pieces.append(message["body"])
+            return message
+
+        await application(scope, noted, send)
+
+    monkeypatch.setattr(BoundedProtocol, "begin_body", look)
+    async with served(application=listening) as (reader, writer), asyncio.timeout(20):
+        writer.write(ASK + b"Content-Length: 6\r\n\r\n")
+        while b"" not in pieces:
+            await looks.get()
+        for body in (b"abc", b"def"):
+            for _ in range(5):
+                await looks.get()
+            writer.write(body)
+        assert await answered(reader) == b"200 9"
+    assert pieces == [b"", b"abc", b"def"]
