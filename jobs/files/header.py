@@ -30,7 +30,9 @@ def checked(columns: Sequence[str], signature: Signature, carried: Sequence[str]
     """
     wanted = (*signature.names, *carried)
     if twice := _twice(wanted):
-        raise BadHeader(f"`carry` names columns beside the inputs, each once; {_named(twice)} is not so.")
+        raise BadHeader(
+            f"Columns to carry along (`carry`) are no inputs, and named once each; {_named(twice)} is not so."
+        )
     problems = []
     if missing := [name for name in wanted if name not in set(columns)]:
         problems.append(f"The header lacks {_named(missing)}.")
@@ -40,8 +42,8 @@ def checked(columns: Sequence[str], signature: Signature, carried: Sequence[str]
         problems.append("It has a column without a name, as pandas gives an index: leave it out (`index=False`).")
     if unknown := [name for name in dict.fromkeys(columns) if name and name not in set(wanted)]:
         problems.append(
-            f"It has {_named(unknown)}, which the signature does not ask for: name extra columns in `carry`,"
-            " or leave them out."
+            f"It has {_named(unknown)}, which the signature does not ask for: name extra columns among the"
+            " columns to carry along (`carry`), or leave them out."
         )
     if problems:
         raise BadHeader(" ".join(problems) + f" The inputs are {_named(signature.names)}.")

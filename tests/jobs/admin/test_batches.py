@@ -65,7 +65,9 @@ def test_a_file_becomes_a_job_of_who_sent_it(browser):
     [
         ("a\n1\n", "rows.csv", {}, "lacks"),
         ("a,b\n", "rows.csv", {}, "no rows"),
-        ("a,b,c\n1,2,3\n", "rows.csv", {}, "c"),
+        ("a,b,c\n1,2,3\n", "rows.csv", {}, "`c`, which the signature does not ask for"),
+        ("a,b,c\n1,2,3\n", "rows.csv", {}, "among the columns to carry along"),
+        ("a,b\n1,2\n", "rows.csv", {"carried": "a"}, "Columns to carry along (`carry`) are no inputs"),
         ("a,b\n1,2\n", "rows.xlsx", {}, "ends in .csv"),
         ("a,b\n1,2\n", "rows.csv", {"answerer": "flow/line-9.0.0"}, "line-9.0.0"),
         ("a,b\n1,2\n", "rows.csv", {"answerer": "nothing/"}, "nothing"),
