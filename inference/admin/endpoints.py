@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -193,30 +194,40 @@ class DeployView(EndpointView):
 
     def post(self, request: HttpRequest, tag: str) -> HttpResponse:
         """Do it, unless the reason is missing or someone else was faster."""
-        champion = self.find()
+        self.find()
         version = version_get(endpoint=self.endpoint, tag=tag)
         if not may_deploy(request.user, self.endpoint):
             return self._form(tag, "This endpoint belongs to somebody else. Ask its owner.", status=403)
         reason = request.POST.get("reason", "").strip()
         if not 0 < len(reason) <= MAX_REASON:
             return self._form(tag, f"Say why, in 1 to {MAX_REASON} characters: it stays in the history.", status=400)
-        if request.POST.get("instead_of", "") != (champion.version.tag if champion else ""):
-            now = champion.version.tag if champion else "nothing"
-            return self._form(tag, f"Meanwhile {now} went live. Look again at what would change.", status=409)
         try:
-            version_deploy(
-                endpoint=self.endpoint,
-                version=version,
-                actor=request.user.get_username(),
-                reason=reason,
-                major=request.POST.get("major") == "1",
-            )
+            if (other := self._deploy(version, reason)) is not None:
+                return self._form(tag, f"Meanwhile {other} went live. Look again at what would change.", status=409)
         except SignatureMismatch:
             return self._form(tag, "Its inputs or outputs differ. Tick the box to deploy it all the same.", status=409)
         except ForetellError as error:
             return self._form(tag, str(error), status=409)
         messages.success(request, f"{version.tag} is live. Every process follows within 2 seconds.")
         return HttpResponseRedirect(reverse("console:versions", args=[self.slug]))
+
+    @transaction.atomic
+    def _deploy(self, version: Version, reason: str) -> str | None:
+        """Deploy, unless something else is live than the form showed: then its tag."""
+        # Locked as the service does, so that nothing goes live between the look and the deployment.
+        Endpoint.objects.select_for_update(no_key=True).get(pk=self.endpoint.pk)
+        champion = self.find()
+        live, seen = champion.version.tag if champion else "", self.request.POST.get("instead_of", "")
+        if live != seen:
+            return live or "nothing"
+        version_deploy(
+            endpoint=self.endpoint,
+            version=version,
+            actor=self.request.user.get_username(),
+            reason=reason,
+            major=self.request.POST.get("major") == "1",
+        )
+        return None
 
     def _form(self, tag: str, problem: str = "", status: int = 200) -> HttpResponse:
         champion = self.find()

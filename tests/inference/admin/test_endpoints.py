@@ -1,9 +1,12 @@
 """The pages of an endpoint: what it asks, its versions, how to connect; and deploying with a reason."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection, transaction
+from django.test import Client
 
 from inference.engine.store import FolderStore
 from inference.models import Deployment, Endpoint, Role, Version
@@ -133,6 +136,34 @@ def test_who_did_not_see_a_newer_deployment_is_told_first(browser, flow):
     assert _live() == "line-1.0.0"
 
 
+def test_what_goes_live_while_a_form_waits_its_turn_is_told_first(clean_tables, tmp_path):
+    folder = tiny.write_endpoint(tmp_path / "artifacts", champion="line")
+    for algorithm, number in (("line", "1.0.0"), ("slow", "1.0.0"), ("line", "1.1.0")):
+        tiny.write_version(folder, algorithm, number=number)
+        release_deploy(artifacts=tmp_path / "artifacts", into=FolderStore(tmp_path / "store"), actor="test")
+    browser = Client()
+    browser.force_login(User.objects.create_superuser("root"))
+
+    def send():
+        try:
+            return browser.post(DEPLOY, {"instead_of": "line-1.0.0", "reason": "It is better."})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as others:
+        with transaction.atomic(), connection.cursor() as cursor:
+            newer = Version.objects.get(algorithm="line", minor=1)
+            version_deploy(endpoint=newer.endpoint, version=newer, actor="eve", reason="faster")
+            answer, waits = others.submit(send), False
+            while not waits:
+                assert not answer.done()
+                cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                waits = cursor.fetchone()[0]
+        assert answer.result(20).status_code == 409
+    assert "Meanwhile line-1.1.0 went live" in answer.result().content.decode()
+    assert _live() == "line-1.1.0"
+
+
 def test_another_signature_goes_live_by_an_explicit_tick_only(browser, flow):
     address, said = f"{PAGE}versions/wide-1.0.0/deploy/", {"instead_of": "line-1.0.0", "reason": "Wider."}
     page = _page(browser, address)
@@ -154,8 +185,6 @@ def test_nothing_goes_live_on_a_retired_endpoint(browser, flow):
 
 
 def test_a_forged_form_is_refused(flow, admin_user):
-    from django.test import Client
-
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(admin_user)
     assert browser.post(DEPLOY, {"instead_of": "line-1.0.0", "reason": "x"}).status_code == 403
