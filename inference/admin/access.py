@@ -1,6 +1,5 @@
-"""Devices and credentials: made here or by command, never deleted, switched off instead."""
+"""Devices: made here or by command, never deleted, switched off instead."""
 
-import copy
 from typing import Any
 
 from django import forms
@@ -15,19 +14,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from inference.admin.filters import ConnectedFilter, ShortLivedFilter
-from inference.admin.pages import STATES, KeptAdmin, issued_page, state_of
-from inference.models import Credential, Device, Endpoint, Scope
-from inference.permissions import EVERY_ENDPOINT
+from inference.admin.filters import ConnectedFilter
+from inference.admin.pages import KeptAdmin, bounded, issued_page
+from inference.models import Device, Endpoint, Scope
 from inference.selectors import DEVICE_DAYS, device_activity
-from inference.services import (
-    Issued,
-    credential_create,
-    credential_revoke,
-    device_create,
-    device_disable,
-    device_enable,
-)
+from inference.services import device_create, device_disable, device_enable
 
 
 class DeviceForm(forms.ModelForm):
@@ -84,7 +75,7 @@ class DeviceAdmin(KeptAdmin):
     ) -> type[forms.ModelForm]:
         """For a new device also what its credential may do."""
         form = super().get_form(request, obj, change, **kwargs | {"form": DeviceForm if change else NewDeviceForm})
-        return _bounded(form, request)
+        return bounded(form, request)
 
     def get_fields(self, request: HttpRequest, obj: Device | None = None) -> list[str]:
         """What is asked for."""
@@ -173,128 +164,3 @@ class DeviceAdmin(KeptAdmin):
         for device in devices:
             device_enable(device=device, actor=request.user.get_username())
         self.message_user(request, f"Enabled: {', '.join(device.name for device in devices)}.", "success")
-
-
-class CredentialForm(forms.ModelForm):
-    """Whose credential it is and what it may do."""
-
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget)
-    endpoints = forms.ModelMultipleChoiceField(
-        Endpoint.objects.defer("signature"),
-        required=False,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="The endpoints it may use; none chosen = all.",
-    )
-
-    class Meta:
-        model = Credential
-        fields = ["device", "service", "scopes", "endpoints", "expires_at"]
-
-    def clean(self) -> dict[str, Any]:
-        """Refuse what would be no credential, or would quietly widen one."""
-        cleaned = super().clean()
-        if not self.instance.pk and bool(cleaned.get("device")) == bool(cleaned.get("service")):
-            self.add_error("service", "Choose a device, or name a service: one of the two.")
-        if self.instance.pk and self.instance.endpoints.exists() and not cleaned.get("endpoints"):
-            raise forms.ValidationError(
-                "A credential without endpoints may use all of them. Leave one, or revoke it and create another."
-            )
-        return cleaned
-
-
-@admin.register(Credential)
-class CredentialAdmin(KeptAdmin):
-    """Credentials. Their tokens are shown once, when they are made."""
-
-    form = CredentialForm
-    adds_by_service = True
-    nothing_yet = "A credential lets a device or a program in. A new device gets its first one by itself."
-    list_display = ["name", "holder", "shown_scopes", "shown_endpoints", "state", "created_by", "created_at"]
-    list_display_links = ["name"]
-    list_filter = [ShortLivedFilter]
-    list_filter_submit = True
-    search_fields = ["prefix", "service", "device__name"]
-    autocomplete_fields = ["device"]
-    actions = ["revoke"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
-        """Credentials with whose they are, without their digests."""
-        credentials = super().get_queryset(request).select_related("device__owner", "created_by")
-        return credentials.defer("secret_sha256").prefetch_related("endpoints")
-
-    def get_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
-        """What is asked for, and later also what became of it."""
-        asked = ["device", "service", "scopes", "endpoints", "expires_at"]
-        return ["name", "state", *asked, "created_by", "created_at", "revoked_at"] if obj else asked
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
-        """Whose it is never changes."""
-        return ["name", "state", "device", "service", "created_by", "created_at", "revoked_at"] if obj else []
-
-    @display(description="Credential")
-    def name(self, credential: Credential) -> str:
-        """Its public part."""
-        return f"ft_{credential.prefix}_…"
-
-    @display(description="Of")
-    def holder(self, credential: Credential) -> str:
-        """The device's or the service's name."""
-        return f"device {credential.device.name}" if credential.device else f"service {credential.service}"
-
-    @display(description="May")
-    def shown_scopes(self, credential: Credential) -> str:
-        """Its scopes."""
-        return ", ".join(credential.scopes)
-
-    @display(description="On")
-    def shown_endpoints(self, credential: Credential) -> str:
-        """Its endpoints."""
-        return ", ".join(endpoint.slug for endpoint in credential.endpoints.all()) or "all endpoints"
-
-    @display(description="State", label=STATES)
-    def state(self, credential: Credential) -> str:
-        """Whether it is accepted."""
-        return state_of(credential)
-
-    @action(description="Revoke: end them for good", permissions=["change"])
-    def revoke(self, request: HttpRequest, credentials: QuerySet[Credential]) -> None:
-        """End credentials."""
-        for credential in credentials:
-            credential_revoke(credential=credential, actor=request.user.get_username())
-        self.message_user(request, f"Revoked: {', '.join(map(self.name, credentials))}.", "success")
-
-    def get_form(
-        self, request: HttpRequest, obj: Credential | None = None, change: bool = False, **kwargs: Any
-    ) -> type[forms.ModelForm]:
-        """The form, with the scopes that the user may give away."""
-        return _bounded(super().get_form(request, obj, change, **kwargs), request)
-
-    def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
-        """Make a new one by the service; change only what was asked of an old one."""
-        if change:
-            obj.save(update_fields=["scopes", "expires_at"])
-            return
-        issued = credential_create(
-            actor=request.user.get_username(),
-            device=obj.device,
-            service=obj.service,
-            scopes=obj.scopes,
-            endpoints=form.cleaned_data["endpoints"],
-            expires_at=obj.expires_at,
-            created_by=request.user,
-        )
-        obj.__dict__.update(issued.credential.__dict__)
-        request.issued_token = issued.token
-
-    def response_add(self, request: HttpRequest, obj: Credential, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the token, on a page of its own: a message would be kept in a cookie or a session first."""
-        return issued_page(request, Issued(obj, request.issued_token))
-
-
-def _bounded(form: type[forms.ModelForm], request: HttpRequest) -> type[forms.ModelForm]:
-    """The form without the scope `admin`, unless the user may act on every endpoint: a key must not open more."""
-    scopes = form.base_fields.get("scopes")
-    if scopes is not None and not request.user.has_perm(EVERY_ENDPOINT):
-        form.base_fields["scopes"] = scopes = copy.deepcopy(scopes)
-        scopes.choices = [choice for choice in Scope.choices if choice[0] != Scope.ADMIN]
-    return form

@@ -1,9 +1,11 @@
 """What Foretell's pages share: pages that only show, and values as a person reads them."""
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
@@ -14,7 +16,8 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from inference.admin.changes import LoggedAdmin
-from inference.models import Credential, Prediction
+from inference.models import Credential, Prediction, Scope
+from inference.permissions import EVERY_ENDPOINT
 from inference.services import Issued
 
 _NUMBER = re.compile(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
@@ -112,6 +115,15 @@ def state_of(credential: Credential) -> str:
     over = credential.expires_at is not None and credential.expires_at <= timezone.now()
     refusal = credential.device.refusal if credential.device else ""
     return "expired" if over else refusal or "good"
+
+
+def bounded(form: type[forms.ModelForm], request: HttpRequest) -> type[forms.ModelForm]:
+    """The form without the scope `admin`, unless the user may act on every endpoint: a key must not open more."""
+    scopes = form.base_fields.get("scopes")
+    if scopes is not None and not request.user.has_perm(EVERY_ENDPOINT):
+        form.base_fields["scopes"] = scopes = copy.deepcopy(scopes)
+        scopes.choices = [choice for choice in Scope.choices if choice[0] != Scope.ADMIN]
+    return form
 
 
 def _cell(value: Any) -> Any:

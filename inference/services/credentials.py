@@ -112,7 +112,7 @@ def credential_retire(*, credential: Credential, overlap_s: float, actor: str) -
 
 
 @transaction.atomic
-def credential_revoke(*, credential: Credential, actor: str) -> None:
+def credential_revoke(*, credential: Credential, actor: str, reason: str = "") -> None:
     """End a credential for good. Its open sockets close within 5 s."""
     if credential.revoked_at is None:
         credential.revoked_at = timezone.now()
@@ -123,4 +123,5 @@ def credential_revoke(*, credential: Credential, actor: str) -> None:
             target=credential,
             before={"revoked_at": None},
             after={"revoked_at": credential.revoked_at},
+            reason=reason,
         )

@@ -56,6 +56,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "devices/<str:name>/": (LOOK, NOBODY),
     "devices/<str:name>/rotate/": (NOBODY, "OAS"),
     "devices/<str:name>/switch/": (NOBODY, "OAS"),
+    "inference/credential/<int:pk>/revoke/": (NOBODY, "OAS"),
     "inference/note/on/<str:kind>/<str:pk>/": (NOBODY, "ODAS"),
     "inference/note/<int:pk>/take-away/": (NOBODY, "AS"),
     "auth/user/<id>/password/": ("AS", "AS"),
