@@ -29,7 +29,7 @@ WORKDIR /app
 # A volume that is mounted at one of these folders for the first time takes over its owner.
 RUN python -m compileall -q /app \
     && SECRET_KEY=build python manage.py collectstatic --no-input --verbosity 0 \
-    && install -d -o 10001 -g 10001 /var/lib/foretell/store /var/lib/foretell/uploads
+    && install -d -o 10001 -g 10001 /var/lib/foretell/store /var/lib/foretell/uploads /var/lib/foretell/tmp
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=6s --start-period=40s --retries=3 \

@@ -5,11 +5,12 @@ import os
 from typing import Any
 
 import structlog
-from django.core.asgi import get_asgi_application
+
+from project import spool
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 # Loads the apps, so it stands before whatever imports models.
-django_application = get_asgi_application()
+django_application = spool.application()
 
 from project import bodies, express  # noqa: E402
 from project.routing import router  # noqa: E402

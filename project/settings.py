@@ -186,7 +186,10 @@ STORAGES = {
 
 # https://docs.djangoproject.com/en/5.2/topics/http/file-uploads/
 # Only batch jobs take files, and look at them on the disk.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["jobs.admin.incoming.IncomingFileHandler"]
+FILE_UPLOAD_TEMP_DIR = FORETELL_HOME / "tmp"
+# That this folder is not there yet: the first file makes it.
+SILENCED_SYSTEM_CHECKS += ["files.E001"]
 
 # ---- Console --------------------------------------------------------------------------------------------------------
 # https://unfoldadmin.com/docs/configuration/settings/

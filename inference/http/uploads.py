@@ -135,7 +135,7 @@ class _File:
 
 def _remove_forgotten(folder: Path) -> None:
     before_s = time.time() - FORGOTTEN_S
-    for path in folder.glob("upload-*"):
+    for path in folder.glob("*upload*"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < before_s:
                 path.unlink()

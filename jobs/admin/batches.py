@@ -5,9 +5,9 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
-from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -15,12 +15,15 @@ from django.utils import timezone
 from inference.engine.errors import ForetellError
 from inference.engine.signature import Signature
 from inference.errors import NotFound, UnknownVersion
+from inference.http.errors import UploadStorageFull
 from inference.models import Endpoint
 from inference.permissions import RUN_BATCH, SEE_BATCHES
 from inference.selectors import version_get
 from jobs import files, phrases, storage
 from jobs.admin.answerers import Answerer, answerers, chosen
+from jobs.admin.incoming import incoming
 from jobs.admin.pages import JobsPage, device_of, given
+from jobs.errors import StorageFull
 from jobs.models import BatchJob
 from jobs.replay.query import MOST_ROWS, Selection
 from jobs.selectors import Progress, batch_job_list, batch_progress
@@ -136,6 +139,8 @@ class UploadView(BatchesView):
             job = self._start(request)
         except Refused as error:
             return self._again(str(error), error.name)
+        except (StorageFull, UploadStorageFull):
+            return self._again(str(UploadStorageFull()), "file", HTTPStatus.INSUFFICIENT_STORAGE)
         except ForetellError as error:
             return self._again(str(error), "file")
         return HttpResponseRedirect(reverse("jobs:job", args=[job.pk]))
@@ -145,8 +150,8 @@ class UploadView(BatchesView):
             endpoint, version = chosen(request.user, given(request, "answerer"))
         except ForetellError as error:
             raise Refused("answerer", str(error)) from error
-        came = request.FILES.get("file")
-        if not isinstance(came, TemporaryUploadedFile):
+        came = incoming(request, "file")
+        if came is None:
             raise Refused("file", "Choose a file.")
         format = _FORMATS.get(Path(came.name).suffix.lower())
         if format not in files.FORMATS:
@@ -181,10 +186,10 @@ class UploadView(BatchesView):
             storage.discard(kept)
             raise
 
-    def _again(self, problem: str, wrong: str) -> HttpResponse:
+    def _again(self, problem: str, wrong: str, status: int = HTTPStatus.UNPROCESSABLE_ENTITY) -> HttpResponse:
         values = {name: self.request.POST.get(name, "") for name in ("answerer", "carried")}
         form = Form("upload", answerers(self.request.user), values, problem, wrong)
-        return self.listed(status=422, upload=form)
+        return self.listed(status=status, upload=form)
 
 
 class QueryView(BatchesView):

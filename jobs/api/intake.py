@@ -54,7 +54,7 @@ async def file_taken(request: Request) -> Taken:
     carried = tuple(name for name in query.get("carry", "").split(",") if name)
     format = MEDIA_TYPES[request.media_type]
     name = f"incoming/{request.id}.{format}"
-    async with received(request, folder=Path(settings.FORETELL_HOME) / "tmp", most_bytes=files.MOST_BYTES) as came:
+    async with received(request, folder=Path(settings.FILE_UPLOAD_TEMP_DIR), most_bytes=files.MOST_BYTES) as came:
         header = await in_thread(files.inspect, came.path, format, target.signature, carried)
         await _kept(name, came.path)
     upload = services.Upload(

@@ -63,7 +63,7 @@ class Image:
                     self._run(step.words, where, dockerfile.environment(stage))
         self.place("/tmp").mkdir()
         if self.account is not None:
-            for owned in ("/tmp", "/var/lib/foretell/store", "/var/lib/foretell/uploads"):
+            for owned in ("/tmp", *(f"/var/lib/foretell/{name}" for name in ("store", "uploads", "tmp"))):
                 os.chown(self.place(owned), self.account.uid, self.account.gid)
 
     def place(self, path: str) -> Path:

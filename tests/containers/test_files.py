@@ -90,6 +90,23 @@ def test_the_roles_are_one_image_with_one_environment():
     }
 
 
+def test_what_the_roles_write_into_is_theirs_and_outlives_them():
+    home = Path(settings.FORETELL_HOME)
+    wanted = {
+        f"/var/lib/foretell/{Path(folder).relative_to(home)}"
+        for folder in (
+            settings.STORE_DIR,
+            settings.FILE_UPLOAD_TEMP_DIR,
+            settings.STORAGES["uploads"]["OPTIONS"]["location"],
+        )
+    }
+    *_, image = dockerfile.stages()
+    made = next(one.words for one in image if "install -d" in one.words).partition("install -d")[2]
+    assert set(re.findall(r"/var/lib/foretell/\S+", made)) == wanted
+    web = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["web"]
+    assert {volume.partition(":")[2] for volume in web["volumes"]} == wanted
+
+
 def test_every_queue_has_a_worker():
     services = composition.services()
     queues = {

@@ -33,7 +33,8 @@ def test_the_venv_of_the_image_can_install_nothing(image: Image):
 
 
 def test_no_secret_is_left_in_the_image(image: Image):
-    assert sorted(path.name for path in image.place("/var/lib/foretell").iterdir()) == ["static", "store", "uploads"]
+    there = sorted(path.name for path in image.place("/var/lib/foretell").iterdir())
+    assert there == ["static", "store", "tmp", "uploads"]
     assert "SECRET" not in json.dumps(dockerfile.environment(dockerfile.stages()[-1]))
 
 
@@ -148,6 +149,34 @@ def test_the_worker_works_and_beat_has_its_schedule(place: Place):
     assert ",ok," in results.read_text()
     for name in ("worker", "beat"):
         until(lambda name=name: healthy(place, name, PULSE_FILE=str(place.image.place(f"/tmp/{name}"))))
+
+
+def test_files_for_batch_jobs_come_in_over_rest_and_from_the_console(place: Place):
+    words = ("manage.py", "key", "create", "sender", "--scope", "jobs", "--endpoint", ENDPOINT)
+    created = place.image.run(place.services["web"], "python", *words)
+    assert created.returncode == 0, created.stderr
+    # More than Django keeps in memory.
+    sheet = "\n".join([",".join(f"s{n}" for n in range(1, 10)), *[",".join(map(str, READING))] * 150_000, ""]).encode()
+    sent = httpx.post(
+        f"{place.https}/api/v1/jobs/batch/",
+        params={"endpoint": ENDPOINT},
+        content=sheet,
+        headers={"Authorization": f"Bearer {created.stdout.splitlines()[-1]}", "Content-Type": "text/csv"},
+        verify=place.trust,
+        timeout=60,
+    )
+    assert sent.status_code == 201, sent.text
+    with place.browser() as browser:
+        sign_in(place, browser)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get("/jobs/").text).group(1)
+        answer = browser.post(
+            "/jobs/upload/",
+            data={"csrfmiddlewaretoken": token, "answerer": f"{ENDPOINT}/", "carried": ""},
+            files={"file": ("rows.csv", sheet)},
+            headers={"Origin": place.https, "Referer": f"{place.https}/jobs/"},
+        )
+    assert re.fullmatch(r"/jobs/[0-9a-f-]{36}/", answer.url.path), answer.text
+    assert list(place.image.place("/var/lib/foretell/tmp").iterdir()) == []
 
 
 async def test_sockets_spread_and_the_death_of_a_process_is_survived(place: Place):

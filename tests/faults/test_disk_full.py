@@ -72,17 +72,18 @@ async def test_a_full_disk_under_postgres_loses_nothing_that_was_acknowledged(
     assert batch.problems() == []
 
 
-async def test_an_upload_that_finds_no_room_leaves_no_job_and_no_file(stack: Stack) -> None:
-    uploads = stack.home / "uploads"
-    uploads.mkdir(exist_ok=True)
+@pytest.mark.parametrize("folder", ["tmp", "uploads"])
+async def test_an_upload_that_finds_no_room_leaves_no_job_and_no_file(stack: Stack, folder: str) -> None:
+    small = stack.home / folder
+    small.mkdir(exist_ok=True)
     before = stack.sql("SELECT count(*) FROM jobs_batchjob")
     stack.web_stop()
-    with small_disk(uploads, SMALL_MIB) as disk:
+    with small_disk(small, SMALL_MIB) as disk:
         stack.heal()
-        there = {path for path in _files(uploads) if path.is_file()}
+        there = {path for path in _files(small) if path.is_file()}
         disk.fill(1 << 20)
         answer = await asyncio.to_thread(Batch(stack, Sheet(200_000)).upload)
-        left = {path for path in _files(uploads) if path.is_file()} - {uploads / "filler"}
+        left = {path for path in _files(small) if path.is_file()} - {small / "filler"}
         disk.clear()
         stack.crew.worker()
         batch = await asyncio.to_thread(Batch(stack, Sheet(20_000)).start)

@@ -2,12 +2,8 @@
 
 import datetime
 import os
-import resource
-import signal
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,7 @@ from jobs import files, storage
 from jobs.errors import InputLost, StorageFull, StorageRefused, StorageUnavailable
 from tests.bucket import CREDENTIAL, Bucket, S3Server
 from tests.jobs.files import tables
+from tests.jobs.room import room
 
 
 @pytest.fixture
@@ -109,19 +106,6 @@ def test_while_an_object_is_being_written_nobody_sees_it(root: Path, tmp_path: P
     writer.join()
 
     assert storage.get("a") == b"new"
-
-
-@contextmanager
-def room(limit: int) -> Iterator[None]:
-    """Let this process write no larger file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_write_that_breaks_off_leaves_what_was_there(root: Path) -> None:

@@ -181,6 +181,10 @@
             if (request.responseURL !== form.action) location.assign(request.responseURL);
             else {
                 const fresh = new DOMParser().parseFromString(request.responseText, "text/html").getElementById(form.id);
+                if (request.getResponseHeader("Content-Type") === "application/problem+json") {
+                    fail(JSON.parse(request.responseText).detail);
+                    return;
+                }
                 if (fresh === null) {
                     fail(request.status === 403
                         ? "Nothing was started: you logged in or out since this page was opened, or may no longer do this. Load it anew."

@@ -160,10 +160,12 @@ async def test_no_more_files_than_agreed_come_in_at_once(
 
 async def test_what_killed_processes_left_is_removed(address: tuple[str, int]) -> None:
     Keeper.folder.mkdir()
-    old, new = Keeper.folder / "upload-old", Keeper.folder / "upload-new"
-    for path in (old, new):
+    # The second as Django names what a form sends.
+    olds, new = [Keeper.folder / "upload-old", Keeper.folder / "tmpold.upload.csv"], Keeper.folder / "upload-new"
+    for path in (*olds, new):
         path.write_bytes(b"x")
-    os.utime(old, (0, 0))
+    for path in olds:
+        os.utime(path, (0, 0))
     async with connected(address) as client:
         await client.post("Content-Length: 1", body=b"x")
         assert (await client.answer())[0] == 201

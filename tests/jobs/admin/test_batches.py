@@ -2,19 +2,24 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 
+from inference.http.errors import UploadStorageFull
 from inference.models import ControlLog
 from inference.services import device_create
 from jobs import storage
+from jobs.errors import StorageFull
 from jobs.models import BatchJob
 from jobs.services import batch_job_create
 from tests.jobs.answered import store
 from tests.jobs.orders import order
+from tests.jobs.room import room
 
 HOUR = {"from": "2026-01-01T00:00", "until": "2100-01-01T00:00"}
 
@@ -81,6 +86,40 @@ def test_a_file_that_can_t_be_used_comes_back_with_the_reason_and_is_not_kept(br
     assert 'role="alert"' in answer.content.decode()
     assert not BatchJob.objects.exists()
     assert incoming() == kept
+
+
+MIB = 1024 * 1024
+SHEET = "a,b\n" + "1,2\n" * (MIB // 4)
+
+
+def full(name: str, data: object) -> str:
+    raise StorageFull
+
+
+@pytest.mark.parametrize("under", ["form", "storage"])
+def test_a_file_without_room_is_told_and_leaves_nothing(browser, monkeypatch, under):
+    """B60"""
+    kept = incoming()
+    if under == "storage":
+        monkeypatch.setattr("jobs.admin.batches.storage.put", full)
+    # The form is written aside as it comes; in the second case all of it fits.
+    with room(MIB // 2 if under == "form" else 4 * MIB):
+        answer = start(browser, SHEET, carried="c") if under == "form" else start(browser, SHEET)
+    assert answer.status_code == 507
+    form = answer.context["upload"]
+    assert (form.problem, form.wrong) == (str(UploadStorageFull()), "file")
+    assert form.values["carried"] == ("c" if under == "form" else "")
+    assert not BatchJob.objects.exists()
+    assert incoming() == kept
+    assert not list(Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*"))
+    monkeypatch.undo()
+    assert start(browser, "a,b\n1,2\n").status_code == 302
+
+
+def test_a_file_whose_last_bytes_find_no_room_is_told(browser):
+    # They are written when the file is complete.
+    with room(65536 + 10):
+        assert start(browser, SHEET[: 65536 + 20]).status_code == 507
 
 
 def test_the_file_of_a_job_that_may_be_committed_stays(browser, monkeypatch):
