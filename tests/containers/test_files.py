@@ -34,6 +34,13 @@ def test_the_image_runs_as_nobody_special_and_builds_nothing():
     assert "--only-binary :all:" in everything
 
 
+def test_the_image_has_the_versions_that_the_tests_have_whichever_its_python():
+    pins = re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(.*)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    names = [name for name, rest in pins if "== 'PyPy'" not in rest]
+    assert "numpy" in names
+    assert len(names) == len(set(names))
+
+
 def test_the_image_gets_the_sources_and_nothing_else():
     context = dockerfile.context()
     tops = {path.split("/")[0] for path in context}
