@@ -112,6 +112,8 @@ def test_an_endpoint_that_nobody_asks_says_what_to_do(live):
 
 def test_the_page_survives_a_restart_of_the_server(live, stack):
     live.page.evaluate("window.loadedOnce = true")
+    # What is cut short would stand in the console as well: a font, say.
+    live.page.wait_for_load_state("networkidle")
     stack.web_kill()
     expect(state(live)).to_contain_text("No connection to the server. What you see is from")
     expect(live.page.get_by_role("button", name="Try now")).to_be_visible()
@@ -126,6 +128,7 @@ def test_the_page_survives_a_restart_of_the_server(live, stack):
 
 
 def test_the_page_comes_back_by_itself(live, stack):
+    live.page.wait_for_load_state("networkidle")
     stack.web_stop()
     expect(state(live)).to_contain_text("Trying again in")
     assert violations(live) == []
