@@ -4,7 +4,6 @@ Only a file for a batch job is larger than what Django keeps in memory.
 """
 
 import contextlib
-import errno
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -15,8 +14,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 
 from inference.http.errors import UploadStorageFull
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from inference.http.uploads import FULL
 
 
 class SpoolingHandler(ASGIHandler):
@@ -67,7 +65,7 @@ def _written(spool: IO[bytes], piece: bytes, *, last: bool) -> IO[bytes] | None:
             spool.seek(0)
     except OSError as error:
         _dropped(spool)
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         return None
     return spool

@@ -30,7 +30,8 @@ MOST_AT_ONCE = 8
 RETRY_AFTER_MS = 5000
 FORGOTTEN_S = 3600
 """A file that is as old belongs to a process that was killed."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a disk answers that has no room, for this user or for a file of this size."""
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
     try:
         return await asyncio.get_running_loop().run_in_executor(_threads, function, *arguments)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise UploadStorageFull from error
         raise
 

@@ -1,7 +1,6 @@
 """The file that a form sends, as Django writes it aside: there whole, or said to have found no room."""
 
 import contextlib
-import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
 from django.http import HttpRequest
 
 from inference.http.errors import UploadStorageFull
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from inference.http.uploads import FULL
 
 
 class IncomingFileHandler(TemporaryFileUploadHandler):
@@ -53,7 +51,7 @@ class IncomingFileHandler(TemporaryFileUploadHandler):
             # It tries to write what is left once more, and is removed all the same.
             with contextlib.suppress(OSError):
                 file.close()
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise error
         self.request.found_no_room = True
 
